@@ -1,0 +1,45 @@
+# Everything a newcomer types. Each target does its own set-up: Python 3.11+ with venv and make are all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## the virtual environment, from the lock file
+
+demo: $(READY) ## a day of real orders through real Kafka and Postgres, with kills, ending in a verified report
+	$(BIN)/headrace demo
+
+test: $(READY) ## all tests, on real servers that the tests start and stop
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(READY) ## format, lint, types, schemas
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/headrace schemas check
+
+bench: $(READY) ## rates and CPU per record, as ratios to raw librdkafka in the same run
+	$(BIN)/python -m headrace_load.bench
+
+format: $(READY) ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## write requirements.lock anew (needs uv on the PATH)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+
+clean: ## remove what the targets made here
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
+
+.PHONY: help setup demo test check bench format lock clean

@@ -1,0 +1,1 @@
+"""Records as bytes: contracts, their ids, and the one codec that everything uses."""

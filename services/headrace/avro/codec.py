@@ -1,0 +1,203 @@
+"""The one place where bytes become messages and messages bytes.
+
+Framing is Confluent's: a zero byte, the schema id in four bytes, the Avro body. Everything that reads a record comes
+through `Codec.decode`: handlers, projectors, tools. fastavro does the work, behind guards that hostile bytes need.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import date
+from io import BytesIO
+from typing import Any, Final
+
+import msgspec
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
+from msgspec import Struct
+
+from headrace.avro.contract import Catalogue, Contract, split
+from headrace.avro.schema import Schema
+from headrace.kernel.app import App
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.message import CommandMeta, EventMeta, Outcome
+
+PREFIX_LENGTH: Final = 5
+MAX_RECORD_BYTES: Final = 1_000_000
+NATIVE: Final = (bytes, date)
+# What fastavro raises on bytes that are not what their schema says.
+BROKEN: Final = (
+    EOFError, IndexError, KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError, StopIteration,
+    msgspec.ValidationError, SchemaResolutionError,
+)  # fmt: skip
+
+
+class Undecodable(Fault):
+    """The bytes are not a record that any known schema explains; the message says why."""
+
+
+class UnknownSchema(Undecodable):
+    """The record names a schema id that is not in the lock file."""
+
+
+class Decoded(Struct, frozen=True):
+    """A record's parts: `meta` and `state` are None where the kind of record has none; `body_hash` is of a command."""
+
+    contract: Contract
+    meta: Any
+    body: Any
+    state: Any
+    body_hash: bytes
+
+
+class _Piece(Struct, frozen=True):
+    """One part of a record: how it was written, how it is read (None where that is the same), and the type it becomes."""
+
+    writer: Schema
+    reader: Schema | None
+    type: type
+
+    def read(self, source: BytesIO) -> Any:
+        return msgspec.convert(schemaless_reader(source, self.writer, self.reader), self.type)
+
+    def write(self, target: BytesIO, value: Struct) -> None:
+        schemaless_writer(target, self.writer, msgspec.to_builtins(value, builtin_types=NATIVE))
+
+
+class _Form(Struct, frozen=True):
+    """How records of one contract are read and written."""
+
+    contract: Contract
+    prefix: bytes
+    meta: _Piece | None
+    body: _Piece
+    state: _Piece | None
+    upcast: Callable[[Any], Any] | None
+
+
+class Codec:
+    """Encodes and decodes every record of an application, by the contracts in its lock file."""
+
+    def __init__(self, app: App, catalogue: Catalogue) -> None:
+        types = _types(app)
+        self._by_id: dict[int, _Form] = {}
+        for contract in catalogue.contracts:
+            if (contract.domain, contract.name) in types:
+                self._by_id[contract.id] = _form(contract, catalogue, types)
+        self._by_type: dict[type, _Form] = {}
+        for key, (kind, *_) in types.items():
+            if key not in catalogue.newest:
+                raise Misconfigured(f"{kind.__name__} has no locked schema: run `headrace schemas lock`")
+            self._by_type[kind] = self._by_id[catalogue.newest[key].id]
+
+    def decode(self, frame: bytes | None) -> Decoded:
+        """The message in a record's value; `Undecodable` says what is wrong with it."""
+        if frame is None:
+            raise Undecodable("no value")
+        if len(frame) > MAX_RECORD_BYTES:
+            raise Undecodable(f"{len(frame)} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
+        if len(frame) < PREFIX_LENGTH or frame[0] != 0:
+            raise Undecodable("not in Confluent framing: a zero byte, four bytes of schema id, the Avro body")
+        form = self._by_id.get(int.from_bytes(frame[1:PREFIX_LENGTH], "big"))
+        if form is None:
+            raise UnknownSchema(f"schema id {int.from_bytes(frame[1:PREFIX_LENGTH], 'big')} is not in the lock file")
+        source = BytesIO(frame)
+        source.seek(PREFIX_LENGTH)
+        try:
+            meta = form.meta.read(source) if form.meta else None
+            start = source.tell()
+            body = form.body.read(source)
+            body_hash = body_digest(form.contract.name, frame[start:]) if form.contract.kind == "command" else b""
+            state = form.state.read(source) if form.state else None
+        except BROKEN as error:
+            raise Undecodable(f"not a {form.contract.name}: {type(error).__name__}: {error}") from error
+        if source.tell() != len(frame):
+            raise Undecodable(f"{len(frame) - source.tell()} bytes too many for a {form.contract.name}")
+        if form.upcast is not None:
+            body = form.upcast(body)
+        return Decoded(form.contract, meta, body, state, body_hash)
+
+    def encode(self, body: Struct, meta: Struct | None = None, state: Struct | None = None) -> bytes:
+        """The record's value, written by the newest contract of the body's type."""
+        form = self._by_type[type(body)]
+        target = BytesIO()
+        target.write(form.prefix)
+        if form.meta is not None and meta is not None:
+            form.meta.write(target, meta)
+        form.body.write(target, body)
+        if form.state is not None and state is not None:
+            form.state.write(target, state)
+        return target.getvalue()
+
+    def name_of(self, kind: type) -> str:
+        """The record name that messages of a type are written under."""
+        return self._by_type[kind].contract.name
+
+
+def body_digest(name: str, body: bytes) -> bytes:
+    """What two commands of one id are compared by: a hash of the type and the own fields, without the meta."""
+    return hashlib.blake2b(body, digest_size=16, person=name[:16].encode()).digest()
+
+
+def peek_version(frame: bytes) -> int:
+    """The version in an event's meta, read from the first bytes without decoding the rest."""
+    return _long(frame, PREFIX_LENGTH)[0]
+
+
+def peek_outcome(frame: bytes) -> tuple[str, int]:
+    """The command id and the log time of an outcome, read likewise."""
+    length, start = _long(frame, PREFIX_LENGTH)
+    return frame[start : start + length].decode(), _long(frame, start + length)[0]
+
+
+def _long(frame: bytes, at: int) -> tuple[int, int]:
+    """The Avro long (zigzag, seven bits a byte) at a place in the frame, and the place after it."""
+    value = shift = 0
+    for place, byte in enumerate(frame[at : at + 10], at + 1):
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
+            return (value >> 1) ^ -(value & 1), place
+        shift += 7
+    raise Undecodable("ends in the middle of a number")
+
+
+def _types(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """By domain and record name: the class, the class of its aggregate's state, and the upcast if it is retired."""
+    types: dict[tuple[str, str], tuple[Any, ...]] = {("headrace", "Outcome"): (Outcome, None, None)}
+    for aggregate in app.aggregates:
+        for kind in aggregate.command_types:
+            types[aggregate.name, kind.__name__] = (kind, None, None)
+        for kind in aggregate.event_types:
+            types[aggregate.name, kind.__name__] = (kind, aggregate.state_type, None)
+        for kind, upcast in aggregate.upcasts.items():
+            types[aggregate.name, kind.__name__] = (kind, aggregate.state_type, upcast)
+    return types
+
+
+def _form(contract: Contract, catalogue: Catalogue, types: dict[tuple[str, str], tuple[Any, ...]]) -> _Form:
+    kind, state_type, upcast = types[contract.domain, contract.name]
+    newest = catalogue.newest[contract.domain, contract.name]
+    writers = split(contract)
+    readers = split(newest) if newest.id != contract.id else (None, None, None)
+    meta_type = CommandMeta if contract.kind == "command" else EventMeta
+    pieces = [
+        _Piece(_parsed(writer), reader and _parsed(reader), piece_type) if writer else None
+        for writer, reader, piece_type in zip(writers, readers, (meta_type, kind, state_type), strict=True)
+    ]
+    body = pieces[1]
+    assert body is not None  # noqa: S101 - every record has fields of its own, if only none of them
+    return _Form(contract, b"\0" + contract.id.to_bytes(4, "big"), pieces[0], body, pieces[2], upcast)
+
+
+def _parsed(schema: Schema) -> Schema:
+    """fastavro's form of a schema, times left as the whole numbers that they are on the wire."""
+    return parse_schema(_plain_times(schema))
+
+
+def _plain_times(schema: Schema) -> Schema:
+    if isinstance(schema, list):
+        return [_plain_times(branch) for branch in schema]
+    if isinstance(schema, dict):
+        if schema.get("logicalType", "").startswith(("timestamp-", "local-timestamp-", "time-")):
+            return schema["type"]
+        return {key: _plain_times(value) for key, value in schema.items()}
+    return schema

@@ -1,0 +1,94 @@
+"""What a schema may not be, because decoding it would be dangerous or its next version impossible."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import fastavro
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.schema import parse as parse_by_the_standard
+
+from headrace.avro.contract import Catalogue, Contract
+from headrace.avro.schema import NAMED, Schema, definitions, full_name
+
+MAX_DEPTH = 12
+RESERVED = ("meta", "state")
+
+
+def lint(contract: Contract) -> Iterator[str]:
+    """What is wrong with one composed schema, a line each."""
+    try:
+        fastavro.parse_schema(contract.schema)
+    except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, KeyError) as error:
+        yield f"{contract.record}: not an Avro schema: {error}"
+        return
+    own = [field["name"] for field in contract.schema["fields"]]
+    for name in RESERVED:
+        if own.count(name) > 1:
+            yield f"{contract.record}: {name!r} is the name of a part that composition adds: rename the field"
+    known = dict(definitions(contract.schema))
+    for problem in _walk(contract.schema, known, "", ()):
+        yield f"{contract.record}: {problem}"
+
+
+def incompatibilities(catalogue: Catalogue) -> Iterator[str]:
+    """Each pair of one record's versions of which either cannot read the other (FULL_TRANSITIVE)."""
+    for newest in catalogue.newest.values():
+        history = catalogue.history(newest)
+        for place, later in enumerate(history):
+            for earlier in history[:place]:
+                for reader, writer in ((later, earlier), (earlier, later)):
+                    yield from _unreadable(reader, writer)
+
+
+def _unreadable(reader: Contract, writer: Contract) -> Iterator[str]:
+    verdict = ReaderWriterCompatibilityChecker().get_compatibility(
+        parse_by_the_standard(json.dumps(reader.schema)), parse_by_the_standard(json.dumps(writer.schema))
+    )
+    if verdict.compatibility is not SchemaCompatibilityType.compatible:
+        why = "; ".join(sorted(verdict.messages))
+        yield (
+            f"{reader.record}: version {reader.versions} cannot read what {writer.versions} wrote ({why}); "
+            f"add fields with defaults only, or take a new record name"
+        )
+
+
+def _walk(schema: Schema, known: dict[str, dict[str, Any]], space: str, above: tuple[str, ...]) -> Iterator[str]:
+    """Recursion, depth, and items of no size: what lets a few bytes take the process down."""
+    schema = (
+        known.get(schema if "." in str(schema) else f"{space}.{schema}", schema) if isinstance(schema, str) else schema
+    )
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from _walk(branch, known, space, above)
+        return
+    if not isinstance(schema, dict):
+        return
+    if len(above) > MAX_DEPTH:
+        yield f"nested deeper than {MAX_DEPTH} levels: flatten it"
+        return
+    name = schema["type"] if schema["type"] not in NAMED else full_name(schema, space)
+    if schema["type"] in NAMED:
+        if name in above:
+            yield f"{name} contains itself: a decoder can be made to recurse until it dies"
+            return
+        space = name.rpartition(".")[0]
+    for key in ("items", "values"):
+        if key in schema and _is_empty(schema[key], known, space):
+            yield f"{schema['type']} of something that takes no bytes: five bytes could ask for millions"
+    inner = [field["type"] for field in schema.get("fields", ())] + [
+        schema[k] for k in ("items", "values") if k in schema
+    ]
+    for child in inner:
+        yield from _walk(child, known, space, (*above, name))
+
+
+def _is_empty(schema: Schema, known: dict[str, dict[str, Any]], space: str) -> bool:
+    if isinstance(schema, str):
+        named = known.get(schema) or known.get(f"{space}.{schema}")
+        return schema == "null" or (named is not None and _is_empty(named, known, space))
+    if isinstance(schema, list):
+        return False
+    if schema["type"] == "record":
+        return all(_is_empty(field["type"], known, space) for field in schema["fields"])
+    return schema["type"] == "null" or (schema["type"] == "fixed" and schema["size"] == 0)

@@ -1,0 +1,55 @@
+"""The `headrace` command.
+
+Exit codes: 0 done; 1 something failed (a server is down, a check found something, a command was refused);
+2 the call or the configuration is wrong, and the line says what to change.
+"""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from headrace.cli import demo, importing, local, schemas, sending, services, topics, verify
+from headrace.kernel.errors import Fault, Misconfigured
+
+FAILED = 1
+WRONG_USE = 2
+
+app = typer.Typer(
+    name="headrace",
+    help="Event sourcing on Apache Kafka and PostgreSQL, exactly once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(local.app, name="local", help="Kafka and Postgres as local processes.")
+app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
+app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
+for command in (
+    topics.migrate,
+    services.handle,
+    services.project,
+    sending.send,
+    sending.tail,
+    verify.verify,
+    demo.demo,
+):
+    app.command()(command)
+app.command(name="import")(importing.import_files)
+
+
+def main() -> None:
+    """Run the command; a fault is one line on standard error."""
+    try:
+        app()
+    except Misconfigured as error:
+        _say(error)
+        sys.exit(WRONG_USE)
+    except Fault as error:
+        _say(error)
+        sys.exit(FAILED)
+
+
+def _say(error: Exception) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"headrace: {error}")

@@ -1,0 +1,34 @@
+"""What several commands take: the app, and how to print for programs."""
+
+import importlib
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from headrace.kernel.app import App
+from headrace.kernel.errors import Misconfigured
+
+AppPath = Annotated[str, typer.Option("--app", help="The application, as module:attribute.", envvar="HEADRACE_APP")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+SHIPPED = "headrace.app:app"
+
+
+def load_app(path: str) -> App:
+    """The `App` that `module:attribute` names, as uvicorn and Faust take it."""
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise Misconfigured(f"--app {path!r}: write module:attribute, for example {SHIPPED}")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"--app {path!r}: {error}; is its folder on PYTHONPATH?") from error
+    app = getattr(module, attribute, None)
+    if not isinstance(app, App):
+        raise Misconfigured(f"--app {path!r}: {attribute!r} of {module_name} is not an App")
+    return app
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line of standard output."""
+    typer.echo(msgspec.json.encode(value, enc_hook=str).decode())

@@ -1,0 +1,78 @@
+"""`headrace schemas`: from part files to locked contracts."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from headrace.avro.agreement import disagreements
+from headrace.avro.contract import LOCK_FILE, Catalogue, read_lock, write_lock
+from headrace.avro.lock import lock as lock_parts
+from headrace.avro.lock import problems_with, read_parts
+from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
+from headrace.kernel.errors import Misconfigured
+from headrace.settings import read_settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def lock(app_path: AppPath = SHIPPED) -> None:
+    """Compose the newest parts, give what is new its id, and write the lock file."""
+    folder = read_settings().schemas
+    before = read_lock(folder) if (folder / LOCK_FILE).exists() else Catalogue([])
+    after = lock_parts(read_parts(folder), before)
+    _refuse(_unsound(app_path, after))
+    write_lock(folder, after)
+    typer.echo(f"{len(after.contracts)} contracts locked, {len(after.contracts) - len(before.contracts)} of them new")
+
+
+@app.command()
+def check(app_path: AppPath = SHIPPED) -> None:
+    """Check parts, lock file and message classes against each other, and every version against every other."""
+    folder = read_settings().schemas
+    locked = read_lock(folder)
+    _refuse([*problems_with(read_parts(folder), locked), *_unsound(app_path, locked)])
+    typer.echo(f"{len(locked.contracts)} contracts are sound")
+
+
+@app.command()
+def show(
+    name: Annotated[str | None, typer.Argument(help="A record's name; without it, a list.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the locked contracts, or print one record's newest composed schema."""
+    catalogue = read_lock(read_settings().schemas)
+    if name is None:
+        if as_json:
+            print_json([contract for contract in catalogue.contracts])
+            return
+        table = Table("id", "domain", "record", "kind", "versions")
+        for contract in catalogue.contracts:
+            versions = " ".join(f"{part} v{version}" for part, version in contract.versions.items())
+            table.add_row(str(contract.id), contract.domain, contract.name, contract.kind, versions)
+        Console().print(table)
+        return
+    found = [contract for contract in catalogue.newest.values() if name in (contract.name, contract.record)]
+    if not found:
+        raise Misconfigured(f"no record is called {name!r}: `headrace schemas show` lists them")
+    for contract in found:
+        print_json(contract.schema) if as_json else Console().print_json(data=contract.schema)
+
+
+def _unsound(app_path: str, catalogue: Catalogue) -> list[str]:
+    try:
+        from headrace.avro.lint import incompatibilities, lint  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"{error.name} is missing: pip install 'headrace[schemas]'") from error
+    return [
+        *(problem for contract in catalogue.newest.values() for problem in lint(contract)),
+        *incompatibilities(catalogue),
+        *disagreements(load_app(app_path), catalogue),
+    ]
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise Misconfigured("\n  ".join(["the schemas are not sound:", *problems]))

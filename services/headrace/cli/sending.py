@@ -1,0 +1,153 @@
+"""`headrace send` and `headrace tail`: one command in, and what happens, as it happens."""
+
+import uuid
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from confluent_kafka import Consumer, KafkaError, TopicPartition, murmur2
+from rich.console import Console
+
+from headrace.avro.codec import Codec, Undecodable
+from headrace.avro.contract import read_lock
+from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
+from headrace.client import CommandClient, OutcomeWatch
+from headrace.kafka.clients import admin_client, reader_config
+from headrace.kafka.consumer import Record
+from headrace.kafka.reading import high_watermarks
+from headrace.kernel.aggregate import Aggregate
+from headrace.kernel.errors import Misconfigured
+from headrace.kernel.message import ACCEPTED, CommandMeta
+from headrace.settings import read_settings
+
+
+def send(
+    aggregate: Annotated[str, typer.Argument(help="For example orders.")],
+    command: Annotated[str, typer.Argument(help="For example PayOrder.")],
+    aggregate_id: Annotated[str, typer.Option("--id", help="The aggregate's id, which is also the record's key.")],
+    field: Annotated[list[str] | None, typer.Option(help="name=value; a list or a record as JSON.")] = None,
+    command_id: Annotated[str | None, typer.Option(help="A UUID; send the same again to resend.")] = None,
+    expected_version: Annotated[int | None, typer.Option(help="Refuse unless the aggregate is at it.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who asks.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the outcome.")] = 30.0,
+    app_path: AppPath = SHIPPED,
+    as_json: AsJson = False,
+) -> None:
+    """Send one command and print its outcome; exit code 1 when it is refused or no outcome comes in time."""
+    settings = read_settings()
+    app = load_app(app_path)
+    target = app.aggregate(aggregate)
+    body = _command(target, command, dict(_assignment(text) for text in field or []))
+    meta = CommandMeta(
+        command_id=command_id or str(uuid.uuid4()),
+        aggregate_id=aggregate_id,
+        expected_version=expected_version,
+        actor=actor,
+    )
+    codec = Codec(app, read_lock(settings.schemas))
+    admin = admin_client(settings)
+    partition = murmur2(aggregate_id.encode(), settings.partitions)
+    watch = OutcomeWatch(codec, settings, admin, target.outcome_topic, partition)
+    client = CommandClient(codec, settings)
+    client.send(target, body, meta)
+    client.flush()
+    outcome = watch.wait(lambda found: found.command_id == meta.command_id, timeout)
+    watch.close()
+    if outcome is None:
+        typer.echo(f"no outcome within {timeout:.0f} s: the command is in the log; is `headrace handle {aggregate}` running?")
+        raise typer.Exit(1)
+    if as_json:
+        print_json(outcome)
+    else:
+        why = f": {outcome.code}: {outcome.message}" if outcome.code else ""
+        again = ", a repeat" if outcome.repeated else ""
+        typer.echo(f"{outcome.result}{again} at version {outcome.version}{why}")
+    if outcome.result != ACCEPTED:
+        raise typer.Exit(1)
+
+
+def tail(
+    aggregate: Annotated[str, typer.Argument(help="For example orders.")],
+    kind: Annotated[str, typer.Option(help="events, outcomes, commands or parked.")] = "events",
+    aggregate_id: Annotated[str | None, typer.Option("--id", help="Only this aggregate.")] = None,
+    from_beginning: Annotated[bool, typer.Option(help="All that the topic holds, not only what comes.")] = False,
+    follow: Annotated[bool, typer.Option(help="Go on when the end is reached.")] = True,
+    app_path: AppPath = SHIPPED,
+    as_json: AsJson = False,
+) -> None:
+    """Print the records of a topic, decoded, until interrupted."""
+    settings = read_settings()
+    app = load_app(app_path)
+    names = dict(zip(("commands", "events", "outcomes", "parked"), app.aggregate(aggregate).topics, strict=True))
+    if kind not in names:
+        raise Misconfigured(f"--kind {kind!r}: one of {', '.join(names)}")
+    codec = Codec(app, read_lock(settings.schemas))
+    topic = names[kind]
+    places = [(topic, number) for number in range(settings.partitions)]
+    ends = high_watermarks(admin_client(settings), places)
+    consumer = Consumer(reader_config(settings) | {"auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(*place, 0 if from_beginning else ends[place]) for place in places])
+    remaining = {place for place in places if from_beginning and ends[place] > 0}
+    try:
+        while follow or remaining:
+            message: Any = consumer.poll(0.5)
+            if message is None:
+                continue
+            if message.error() is not None:
+                if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    remaining.discard((topic, message.partition()))
+                continue
+            if aggregate_id is None or message.key() == aggregate_id.encode():
+                _print_record(codec, message, as_json=as_json)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        consumer.close()
+
+
+def _print_record(codec: Codec, record: Record, *, as_json: bool) -> None:
+    place = {"partition": record.partition(), "offset": record.offset(), "log_time": record.timestamp()[1]}
+    key = (record.key() or b"").decode(errors="replace")
+    try:
+        decoded = codec.decode(record.value())
+    except Undecodable as error:
+        shown: dict[str, Any] = {**place, "key": key, "undecodable": str(error), "headers": _headers(record)}
+    else:
+        parts = {"meta": decoded.meta, "fields": decoded.body, "state": decoded.state}
+        shown = {**place, "key": key, "type": decoded.contract.name, **{k: v for k, v in parts.items() if v is not None}}
+    if as_json:
+        print_json(shown)
+    else:
+        name = shown.get("type", "?")
+        rest = msgspec.json.encode(shown.get("fields", shown)).decode()
+        Console(soft_wrap=True).print(f"{place['partition']}:{place['offset']} {key} [bold]{name}[/bold]", rest, markup=True)
+
+
+def _headers(record: Record) -> dict[str, str]:
+    return {name: value.decode(errors="replace") for name, value in record.headers() or ()}
+
+
+def _command(aggregate: Aggregate[Any, Any, Any], name: str, fields: dict[str, Any]) -> Any:
+    types = {kind.__name__: kind for kind in aggregate.command_types}
+    if name not in types:
+        raise Misconfigured(f"{aggregate.name} has no command {name!r}; it has: {', '.join(types)}")
+    known = types[name].__struct_fields__
+    unknown = [field for field in fields if field not in known]
+    if unknown:
+        raise Misconfigured(f"{name} has no field {', '.join(unknown)}; it has: {', '.join(known)}")
+    try:
+        return msgspec.convert(fields, types[name], strict=False)
+    except msgspec.ValidationError as error:
+        raise Misconfigured(f"{name}: {error}") from error
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise Misconfigured(f"--field {text!r}: write name=value")
+    if value[:1] in "[{":
+        try:
+            return name, msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise Misconfigured(f"--field {name}: not JSON: {error}") from error
+    return name, value

@@ -1,0 +1,140 @@
+"""The handler's loop: poll, then one transaction around the batch. Two frames lead from here to `decide`."""
+
+import time
+from typing import Any, Final
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+from structlog import get_logger
+
+from headrace.avro.codec import Codec
+from headrace.avro.contract import read_lock
+from headrace.failpoint import Failpoints
+from headrace.handler.partition import Answer, Partition
+from headrace.handler.takeover import Takeover
+from headrace.kafka.clients import admin_client, consumer_config
+from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
+from headrace.kafka.producer import Aborted, TransactionalProducer
+from headrace.kafka.topics import refuse_other_topics
+from headrace.kernel.app import App
+from headrace.kernel.errors import Misconfigured
+from headrace.settings import Settings
+
+POLL_S: Final = 0.1
+
+log = get_logger("headrace.handler")
+
+
+def group_of(aggregate_name: str) -> str:
+    """The consumer group of an aggregate's handlers."""
+    return f"headrace.handle.{aggregate_name}"
+
+
+class Handler:
+    """One process of an aggregate's command handling; `slot` names its place, so that a restart ends what it left open."""
+
+    def __init__(self, app: App, aggregate_name: str, slot: str, settings: Settings) -> None:
+        self._aggregate = app.aggregate(aggregate_name)
+        codec = Codec(app, read_lock(settings.schemas))
+        admin = admin_client(settings)
+        refuse_other_topics(admin, (self._aggregate,), settings)
+        self._failpoints = Failpoints(settings)
+        self._takeover = Takeover(self._aggregate, codec, settings, admin)
+        self._partitions: dict[int, Partition] = {}
+        self._producer = TransactionalProducer(settings, f"{group_of(aggregate_name)}.{slot}", self._failpoints)
+        self._consumer = BatchConsumer(
+            consumer_config(settings, group_of(aggregate_name)),
+            [self._aggregate.command_topic],
+            self,
+            settings.batch_size,
+            settings.window_ms / 1000,
+        )
+        self.stopping = False
+
+    def run(self) -> None:
+        """Answer commands until told to stop; raises a `Fault` when only a restart helps."""
+        try:
+            while not self.stopping:
+                self.run_once()
+        finally:
+            self._consumer.close()
+
+    def run_once(self) -> bool:
+        """One batch in one transaction; says whether there was one."""
+        batch = self._consumer.poll(POLL_S)
+        if batch is None:
+            return False
+        metadata = self._consumer.group_metadata()
+        touched = {number: self._partitions[number] for _, number in batch.next}
+        try:
+            self._producer.begin()
+            self._failpoints.reach("begun")
+            for record in batch.messages:
+                number = record.partition()
+                kind, at = record.timestamp()
+                if kind != TIMESTAMP_LOG_APPEND_TIME:
+                    raise Misconfigured(f"{self._aggregate.command_topic}: message.timestamp.type must be LogAppendTime")
+                answer = touched[number].answer(record.key(), record.value(), record.offset(), at)
+                self._produce(record, number, answer)
+                self._failpoints.reach("answered")
+            self._failpoints.reach("produced")
+            self._producer.commit(batch.next, metadata)
+        except Aborted as error:
+            self._start_over(batch, touched, error)
+            return True
+        self._failpoints.reach("committed")
+        for partition in touched.values():
+            partition.commit()
+        return True
+
+    def acquire(self, places: list[Place]) -> dict[Place, int]:
+        """Restore the partitions that the group gives to this process."""
+        began = time.monotonic()
+        partitions, starts = self._takeover.restore(self._consumer, [number for _, number in places])
+        self._partitions.update(partitions)
+        log.info("partitions acquired", partitions=sorted(partitions), seconds=round(time.monotonic() - began, 3))
+        return starts
+
+    def release(self, places: list[Place]) -> None:
+        """Forget the partitions that another process owns from now on."""
+        for _, number in places:
+            self._partitions.pop(number, None)
+        log.info("partitions released", partitions=sorted(number for _, number in places))
+
+    def _produce(self, record: Record, number: int, answer: Answer) -> None:
+        """Hand a record's whole answer to the producer, on the command's own partition number."""
+        produce = self._producer.produce
+        if answer.set_aside is not None:
+            produce(
+                self._aggregate.parked_topic,
+                record.value(),
+                record.key(),
+                partition=number,
+                headers=_why_parked(record, answer.set_aside),
+            )
+            log.warning("record set aside", topic=record.topic(), partition=number, offset=record.offset(), why=str(answer.set_aside))
+            return
+        if answer.events:
+            trace = [header for header in record.headers() or () if header[0] == "traceparent"]
+            for name, frame in answer.events:
+                produce(self._aggregate.event_topic, frame, answer.key, partition=number, headers=[("type", name), *trace])
+        produce(self._aggregate.outcome_topic, answer.outcome, answer.key, partition=number)
+
+    def _start_over(self, batch: Batch, touched: dict[int, Partition], why: Aborted) -> None:
+        log.warning("transaction aborted, its records are read again", why=str(why), records=len(batch.messages))
+        self._producer.abort()
+        for partition in touched.values():
+            partition.discard()
+        self._consumer.rewind(batch)
+
+
+def _why_parked(record: Record, error: Exception) -> list[tuple[str, Any]]:
+    """Headers in Spring Kafka's vocabulary, which people and tools know; the sender's own follow."""
+    return [
+        ("kafka_dlt-original-topic", record.topic()),
+        ("kafka_dlt-original-partition", str(record.partition())),
+        ("kafka_dlt-original-offset", str(record.offset())),
+        ("kafka_dlt-original-timestamp", str(record.timestamp()[1])),
+        ("kafka_dlt-exception-fqcn", f"{type(error).__module__}.{type(error).__name__}"),
+        ("kafka_dlt-exception-message", str(error)),
+        *(record.headers() or ()),
+    ]

@@ -1,0 +1,137 @@
+"""Taking over a partition: the order of the steps is what keeps an aggregate from being written by two.
+
+1. The group's committed offset, which waits until a predecessor's pending offsets are settled; later ones are refused.
+2. The high watermark of events and outcomes, records of open transactions included.
+3. Both read to there, committed records only.
+4. Only then the first command.
+"""
+
+import time
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from headrace.avro.codec import Codec, peek_outcome, peek_version
+from headrace.handler.partition import Partition, Versioned
+from headrace.handler.window import SKEW_MS, Window, is_first_answer
+from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, reader_config
+from headrace.kafka.consumer import BatchConsumer, Place
+from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kernel.aggregate import Aggregate
+from headrace.kernel.errors import Fault
+from headrace.kernel.message import Writer
+from headrace.settings import Settings
+
+NO_OFFSET: Final = -1001
+
+
+class Takeover:
+    """Restores the partitions that the group gives to this process."""
+
+    def __init__(self, aggregate: Aggregate[Any, Any, Any], codec: Codec, settings: Settings, admin: AdminClient) -> None:
+        self._aggregate = aggregate
+        self._codec = codec
+        self._settings = settings
+        self._admin = admin
+        self._span_ms = settings.dedup_window_s * 1000 + SKEW_MS
+
+    def restore(self, consumer: BatchConsumer, numbers: list[int]) -> tuple[dict[int, Partition], dict[Place, int]]:
+        """The partitions of these numbers, ready for their next command, and the offset of it for each."""
+        if not numbers:
+            return {}, {}
+        commands, events, outcomes, _ = self._aggregate.topics
+        starts = self._settled_offsets(consumer, [(commands, number) for number in numbers])
+        ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes) for n in numbers])
+        self._refuse_lost_offsets(starts, ends)
+        reader = Consumer(reader_config(self._settings))
+        try:
+            windows = self._restore_windows(reader, starts, {p: end for p, end in ends.items() if p[0] == outcomes})
+            states = self._restore_states(reader, {p: end for p, end in ends.items() if p[0] == events})
+        finally:
+            reader.close()
+        partitions = {}
+        for number in numbers:
+            writer = Writer(self._settings.instance, ends[events, number])
+            partition = Partition(
+                self._aggregate, self._codec, number, self._settings.partitions, windows[number], writer
+            )
+            partition.restore(states[number])
+            partitions[number] = partition
+        return partitions, {place: max(offset, 0) for place, offset in starts.items()}
+
+    def _settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> dict[Place, int]:
+        """Step 1. A predecessor's open transaction ends by its successor's start or by its timeout: so long it can take."""
+        deadline = time.monotonic() + 2 * TRANSACTION_TIMEOUT_MS[self._settings.profile] / 1000 + 20
+        while True:
+            try:
+                return consumer.committed(places, timeout_s=5.0)
+            except KafkaException as error:
+                if time.monotonic() > deadline:
+                    raise Fault(f"the group's offsets stay unsettled: {error.args[0].str()}") from error
+
+    def _refuse_lost_offsets(self, starts: dict[Place, int], ends: dict[Place, int]) -> None:
+        """Without its offsets the group would answer every command again: better it stops and says so."""
+        for (_, number), offset in starts.items():
+            if offset == NO_OFFSET and ends[self._aggregate.outcome_topic, number] > 0:
+                raise Fault(
+                    f"the group has no offset for {self._aggregate.command_topic}[{number}] although commands of it were "
+                    f"answered: they expired or were deleted; set them again by the last outcome's command_offset + 1"
+                )
+
+    def _restore_windows(
+        self, reader: Consumer, starts: dict[Place, int], ends: dict[Place, int]
+    ) -> dict[int, Window]:
+        """The first outcome of each id that a resend may still name.
+
+        The next command comes no earlier in log time than the newest that was answered; an outcome lies in the log no
+        earlier than its command. So outcomes appended a span before the next command are all that count.
+        """
+        windows = {number: Window(self._span_ms) for _, number in starts}
+        since = self._times_of_next_commands(reader, starts)
+        wanted = {
+            (self._aggregate.outcome_topic, number): OffsetSpec.for_timestamp(max(0, at - self._span_ms))
+            for number, at in since.items()
+        }
+        found = list_offsets(self._admin, wanted) if wanted else {}
+        begins = {place: found[place].offset for place in wanted if found[place].offset >= 0}
+        for chunk in read_to(reader, begins, {place: ends[place] for place in begins}):
+            for record in chunk:
+                frame = record.value() or b""
+                command_id, occurred_at = peek_outcome(frame)
+                window = windows[record.partition()]
+                if window.find(command_id) is None or is_first_answer(self._codec.decode(frame).body):
+                    window.remember({command_id: frame}, occurred_at)
+        return windows
+
+    def _times_of_next_commands(self, reader: Consumer, starts: dict[Place, int]) -> dict[int, int]:
+        """The log time of the first unanswered command of each partition, or of its newest record when all are answered."""
+        ends = high_watermarks(self._admin, list(starts))
+        newest = list_offsets(self._admin, dict.fromkeys(starts, OffsetSpec.max_timestamp()))
+        waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
+        times: dict[int, int] = {}
+        for chunk in read_to(reader, waiting, {place: offset + 1 for place, offset in waiting.items()}):
+            for record in chunk:
+                times.setdefault(record.partition(), record.timestamp()[1])
+        for place in starts:
+            times.setdefault(place[1], newest[place].timestamp)
+        return {number: at for number, at in times.items() if at >= 0}
+
+    def _restore_states(self, reader: Consumer, ends: dict[Place, int]) -> dict[int, dict[str, Versioned | bytes]]:
+        """The newest record of each aggregate as bytes; a version that does not rise stops the takeover."""
+        states: dict[int, dict[str, Versioned | bytes]] = {number: {} for _, number in ends}
+        earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
+        for chunk in read_to(reader, {place: earliest[place].offset for place in ends}, ends):
+            for record in chunk:
+                key, frame, state = (record.key() or b"").decode(), record.value(), states[record.partition()]
+                if frame is None:
+                    state.pop(key, None)
+                    continue
+                before = state.get(key)
+                if isinstance(before, bytes) and peek_version(frame) <= peek_version(before):
+                    raise Fault(
+                        f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {key} goes from version "
+                        f"{peek_version(before)} to {peek_version(frame)}: two processes wrote it; stop and look"
+                    )
+                state[key] = frame
+        return states

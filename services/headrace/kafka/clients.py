@@ -1,0 +1,124 @@
+"""How Headrace configures its Kafka clients, in one place, with the reasons."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, libversion
+from confluent_kafka.admin import AdminClient
+
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.settings import Settings
+
+OLDEST_LIBRDKAFKA: Final = 0x020F0000  # 2.15: cooperative rebalances and reconnects as this code needs them
+REQUEST_TIMEOUT_S: Final = 10.0
+TRANSACTION_TIMEOUT_MS: Final = {"local": 10_000, "production": 40_000}
+SESSION_TIMEOUT_MS: Final = {"local": 6_000, "production": 30_000}
+
+
+def consumer_config(settings: Settings, group: str) -> dict[str, Any]:
+    """A consumer that reads committed records only and commits nothing by itself."""
+    session = SESSION_TIMEOUT_MS[settings.profile]
+    return {
+        **_client(settings),
+        "group.id": group,
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": session,
+        "heartbeat.interval.ms": session // 6,
+        "max.poll.interval.ms": 300_000,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        # A position that is gone must stop the service, not move it.
+        "auto.offset.reset": "error",
+        # The defaults pause a full queue for a second and hold small fetches back for half a one.
+        "fetch.queue.backoff.ms": 5,
+        "fetch.wait.max.ms": 10,
+        "queued.min.messages": 100_000,
+        **_from_environment("KAFKA_CONSUMER__"),
+    }
+
+
+def reader_config(settings: Settings) -> dict[str, Any]:
+    """A consumer of assigned partitions, outside any group, that says when it has read to the end."""
+    config = consumer_config(settings, f"headrace.reader.{settings.instance}")
+    del config["partition.assignment.strategy"]
+    return config | {"enable.partition.eof": True, "fetch.message.max.bytes": 4_000_000}
+
+
+def producer_config(settings: Settings, transactional_id: str | None = None) -> dict[str, Any]:
+    """An idempotent producer, transactional if it is given an id."""
+    timeout = TRANSACTION_TIMEOUT_MS[settings.profile]
+    config = {
+        **_client(settings),
+        "enable.idempotence": True,
+        "acks": "all",
+        # Java, Streams and Faust hash keys by murmur2; librdkafka's own default does not.
+        "partitioner": "murmur2_random",
+        "linger.ms": 1,
+        "batch.size": 1_000_000,
+        "batch.num.messages": 100_000,
+        "queue.buffering.max.messages": 1_000_000,
+        "message.max.bytes": 4_000_000,
+        "compression.type": "lz4",
+        "retry.backoff.ms": 2,
+        "retry.backoff.max.ms": 50,
+        "allow.auto.create.topics": False,
+    }
+    if transactional_id is not None:
+        config |= {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": timeout,
+            "message.timeout.ms": timeout,
+            "socket.timeout.ms": timeout,
+        }
+    return config | _from_environment("KAFKA_PRODUCER__")
+
+
+def admin_client(settings: Settings) -> AdminClient:
+    """A client for topics and offsets, once a broker has answered; `Fault` when none does."""
+    _refuse_old_librdkafka()
+    client = AdminClient({**_client(settings), "error_cb": lambda _error: None, "log_level": 2})
+    try:
+        client.list_topics(timeout=REQUEST_TIMEOUT_S)
+    except KafkaException as error:
+        raise Fault(
+            f"no Kafka broker answers at {settings.kafka} ({error.args[0].str()}): is it up, is KAFKA_BOOTSTRAP_SERVERS right?"
+        ) from error
+    return client
+
+
+def fatal_errors_to(stop: Callable[[str], None]) -> dict[str, Any]:
+    """The callback that tells of a client's fatal errors; it never raises, since librdkafka could not carry it."""
+
+    def on_error(error: KafkaError) -> None:
+        if error.fatal():
+            stop(f"fatal client error {error.name()}: {error.str()}")
+
+    return {"error_cb": on_error}
+
+
+def _client(settings: Settings) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": settings.kafka,
+        "client.id": settings.instance,
+        "reconnect.backoff.max.ms": 1000,
+        "log_level": 3,
+        **_from_environment("KAFKA_CLIENT__"),
+    }
+
+
+def _from_environment(prefix: str) -> dict[str, str]:
+    """KAFKA_CLIENT__SECURITY_PROTOCOL=SASL_SSL is librdkafka's security.protocol, and so on for every property."""
+    return {
+        name.removeprefix(prefix).lower().replace("_", "."): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
+
+
+def _refuse_old_librdkafka() -> None:
+    name, number = libversion()
+    if number < OLDEST_LIBRDKAFKA:
+        raise Misconfigured(f"librdkafka {name} has known faults in rebalances: install confluent-kafka 2.15 or newer")

@@ -1,0 +1,174 @@
+"""Batches of records from the partitions that this process owns, and nothing from those that it no longer does."""
+
+from typing import Any, Final, Protocol, TypeAlias, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from msgspec import Struct
+
+from headrace.kafka.clients import fatal_errors_to
+from headrace.kernel.errors import Fault
+
+Place: TypeAlias = tuple[str, int]
+"""Topic and partition."""
+
+
+class Record(Protocol):
+    """A consumed record, as confluent-kafka's `Message` gives it; `timestamp()` is its type and milliseconds."""
+
+    def topic(self) -> str: ...  # noqa: D102
+    def partition(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...  # noqa: D102
+    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
+    def key(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...  # noqa: D102
+    def headers(self) -> list[tuple[str, bytes]] | None: ...  # noqa: D102
+    def error(self) -> KafkaError | None: ...  # noqa: D102
+
+
+PASSING: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+
+
+class Owner(Protocol):
+    """Who processes the records: told of each partition before its first record and after its last."""
+
+    def acquire(self, places: list[Place]) -> dict[Place, int]:
+        """Make ready to process these partitions; returns the offset to start from for each."""
+
+    def release(self, places: list[Place]) -> None:
+        """Forget these partitions: another process owns them from now on."""
+
+
+class Batch(Struct, frozen=True):
+    """Records in offset order per partition, and for each partition its first offset here and the one after its last."""
+
+    messages: list[Record]
+    first: dict[Place, int]
+    next: dict[Place, int]
+
+
+class BatchConsumer:
+    """A member of a consumer group that hands out batches; use it from one thread."""
+
+    def __init__(self, config: dict[str, Any], topics: list[str], owner: Owner, size: int, window_s: float) -> None:
+        self._owner = owner
+        self._size = size
+        self._window_s = window_s
+        self._expected: dict[Place, int] = {}
+        self._fault: BaseException | None = None
+        self._client = Consumer(config | fatal_errors_to(self._stop))
+        self._client.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
+
+    @property
+    def owned(self) -> frozenset[Place]:
+        """The partitions that this process owns now."""
+        return frozenset(self._expected)
+
+    def poll(self, timeout_s: float) -> Batch | None:
+        """The next batch: what comes within the window after a first record; None when none came in time.
+
+        Raises what `Owner.acquire` raised, and a `Fault` for a client error that does not pass by itself.
+        """
+        first = self._client.poll(timeout_s)
+        self._raise_fault()
+        if first is None:
+            return None
+        messages = cast("list[Record]", [first])
+        if self._size > 1:
+            messages += cast("list[Record]", self._client.consume(self._size - 1, self._window_s))
+        self._raise_fault()
+        return self._owned(messages)
+
+    def group_metadata(self) -> Any:
+        """What fences this member's offsets in a transaction; take it anew for each batch."""
+        if not self._client.memberid():
+            raise Fault("this process was put out of its consumer group; it restarts to join again")
+        return self._client.consumer_group_metadata()
+
+    def committed(self, places: list[Place], timeout_s: float) -> dict[Place, int]:
+        """The group's committed offsets, -1001 for none; waits until pending transactions have settled them."""
+        found = self._client.committed([TopicPartition(*place) for place in places], timeout=timeout_s)
+        return {(entry.topic, entry.partition): entry.offset for entry in found}
+
+    def commit_as_hint(self, offsets: dict[Place, int]) -> None:
+        """Tell Kafka the offsets for lag tools; nothing depends on it, so nothing waits for it."""
+        self._client.commit(
+            offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=True
+        )
+
+    def rewind(self, batch: Batch) -> None:
+        """Read the batch again, as far as its partitions are still owned."""
+        for place, offset in batch.first.items():
+            if place in self._expected:
+                self._client.seek(TopicPartition(*place, offset))
+                self._expected[place] = offset
+
+    def close(self) -> None:
+        """Leave the group; its partitions are released."""
+        self._client.close()
+
+    def _owned(self, messages: list[Record]) -> Batch | None:
+        expected = self._expected
+        kept: list[Record] = []
+        first: dict[Place, int] = {}
+        after: dict[Place, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                _raise_unless_passing(error)
+                continue
+            place = (message.topic(), message.partition())
+            offset = message.offset()
+            # A record of a partition that was revoked, or that was read before a rewind, is another's to process.
+            if place not in expected or offset < expected[place]:
+                continue
+            if place not in first:
+                first[place] = offset
+            expected[place] = after[place] = offset + 1
+            kept.append(message)
+        return Batch(kept, first, after) if kept else None
+
+    def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        # An exception here would be lost and the partitions assigned all the same: it is kept for `poll` to raise.
+        try:
+            starts = self._owner.acquire([(entry.topic, entry.partition) for entry in partitions])
+            for entry in partitions:
+                entry.offset = starts[entry.topic, entry.partition]
+            client.incremental_assign(partitions)
+            self._expected.update(starts)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, `poll` raises it
+            self._fault = error
+
+    def _on_revoke(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            places = [(entry.topic, entry.partition) for entry in partitions]
+            for place in places:
+                self._expected.pop(place, None)
+            self._owner.release(places)
+            client.incremental_unassign(partitions)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, `poll` raises it
+            self._fault = error
+
+    def _stop(self, why: str) -> None:
+        self._fault = self._fault or Fault(why)
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+
+def _raise_unless_passing(error: KafkaError) -> None:
+    if error.code() not in PASSING and not error.retriable():
+        raise Fault(f"consumer error {error.name()}: {error.str()}") from KafkaException(error)

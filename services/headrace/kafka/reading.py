@@ -1,0 +1,66 @@
+"""Reading a partition from an offset to the end that it had, past markers, aborts and compacted gaps."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from headrace.kafka.clients import REQUEST_TIMEOUT_S
+from headrace.kafka.consumer import Place, Record
+from headrace.kernel.errors import Fault
+
+STALLED_S: Final = 60.0
+CHUNK: Final = 10_000
+
+
+def list_offsets(admin: AdminClient, wanted: dict[Place, Any]) -> dict[Place, Any]:
+    """Offset and timestamp for each partition as the spec says; `latest()` is the high watermark, pending records too."""
+    futures = admin.list_offsets(
+        {TopicPartition(*place): spec for place, spec in wanted.items()},
+        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=REQUEST_TIMEOUT_S,
+    )
+    try:
+        return {(entry.topic, entry.partition): future.result() for entry, future in futures.items()}
+    except KafkaException as error:
+        raise Fault(f"the brokers do not tell their offsets: {error.args[0].str()}") from error
+
+
+def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]:
+    """The offset after the newest record of each partition, committed or not."""
+    found = list_offsets(admin, dict.fromkeys(places, OffsetSpec.latest()))
+    return {place: info.offset for place, info in found.items()}
+
+
+def read_to(consumer: Consumer, starts: dict[Place, int], ends: dict[Place, int]) -> Iterator[list[Record]]:
+    """The records from `starts` to `ends`, in chunks; `Fault` when it does not get on for a minute.
+
+    The consumer must have `enable.partition.eof`: the end of a partition is told by its EOF event, since markers,
+    aborted records and compacted gaps leave no record to count.
+    """
+    remaining = {place for place, end in ends.items() if starts[place] < end}
+    consumer.assign([TopicPartition(*place, starts[place]) for place in remaining])
+    moved = time.monotonic()
+    while remaining:
+        chunk = []
+        for message in cast("list[Record]", consumer.consume(CHUNK, 0.1)):
+            place = (message.topic(), message.partition())
+            error = message.error()
+            if error is None:
+                chunk.append(message)
+                if message.offset() + 1 >= ends.get(place, 0):
+                    remaining.discard(place)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                if message.offset() >= ends[place]:
+                    remaining.discard(place)
+            elif not error.retriable():
+                raise Fault(f"cannot read {place[0]}[{place[1]}]: {error.str()}")
+        if chunk:
+            moved = time.monotonic()
+            yield chunk
+        elif time.monotonic() - moved > STALLED_S:
+            stuck = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(remaining))
+            raise Fault(f"{stuck} cannot be read to its end for {STALLED_S:.0f} s: does a transaction hang there?")
+    consumer.unassign()

@@ -1,0 +1,77 @@
+"""An aggregate is a name, a blank state and two pure functions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, get_args
+
+from msgspec import Struct
+
+from headrace.kernel.errors import Misconfigured
+
+CommandT = TypeVar("CommandT")
+StateT = TypeVar("StateT")
+EventT = TypeVar("EventT")
+
+MAX_EVENTS_PER_COMMAND = 100
+
+
+class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=True):
+    """The rules of one kind of thing.
+
+    `decide(command, state, at)` returns the events that the command leads to, possibly none, or raises a `Rejected`;
+    `at` is the command's log-append time in milliseconds, so that rules about time can be replayed.
+    `evolve(state, event)` returns the state after the event. Neither knows a clock, a database or a network.
+    `commands` and `events` are the unions of the message types; `upcasts` lifts an event of a retired type to today's.
+    """
+
+    name: str
+    initial: StateT
+    decide: Callable[[CommandT, StateT, int], list[EventT]]
+    evolve: Callable[[StateT, EventT], StateT]
+    commands: Any
+    events: Any
+    upcasts: Mapping[type, Callable[[Any], EventT]] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse an aggregate whose name could not name a topic."""
+        if not self.name.isidentifier() or not self.name.islower():
+            raise Misconfigured(f"aggregate name {self.name!r}: use lower-case letters, digits and underscores")
+
+    @property
+    def command_types(self) -> tuple[type, ...]:
+        """The commands, one class each."""
+        return get_args(self.commands) or (self.commands,)
+
+    @property
+    def event_types(self) -> tuple[type, ...]:
+        """The events, one class each, without the retired ones."""
+        return get_args(self.events) or (self.events,)
+
+    @property
+    def state_type(self) -> type:
+        """The class of the state."""
+        return type(self.initial)
+
+    @property
+    def command_topic(self) -> str:
+        """Where commands are read."""
+        return f"{self.name}.commands"
+
+    @property
+    def event_topic(self) -> str:
+        """Where events are written; compacted by aggregate id."""
+        return f"{self.name}.events"
+
+    @property
+    def outcome_topic(self) -> str:
+        """Where each command is answered."""
+        return f"{self.name}.outcomes"
+
+    @property
+    def parked_topic(self) -> str:
+        """Where records wait that could not be processed."""
+        return f"{self.name}.parked"
+
+    @property
+    def topics(self) -> tuple[str, str, str, str]:
+        """All four topics of the domain."""
+        return self.command_topic, self.event_topic, self.outcome_topic, self.parked_topic

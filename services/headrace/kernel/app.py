@@ -1,0 +1,49 @@
+"""An application lists its parts; nothing registers itself."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from headrace.kernel.aggregate import Aggregate
+from headrace.kernel.errors import Misconfigured
+from headrace.kernel.view import View
+
+JOURNAL = "journal"
+
+
+class App(Struct, frozen=True, kw_only=True):
+    """The aggregates and views that make one application."""
+
+    aggregates: tuple[Aggregate[Any, Any, Any], ...]
+    views: tuple[View[Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse two parts of one name, and a view of something that is not there."""
+        names = [aggregate.name for aggregate in self.aggregates]
+        views = [view.name for view in self.views]
+        for listed in (names, views):
+            twice = sorted({name for name in listed if listed.count(name) > 1})
+            if twice:
+                raise Misconfigured(f"the app lists {', '.join(twice)} twice")
+        if JOURNAL in views:
+            raise Misconfigured(f"{JOURNAL!r} is the name of the built-in projector: call the view something else")
+        for view in self.views:
+            for source in view.sources:
+                if source not in names:
+                    raise Misconfigured(f"view {view.name!r} reads {source!r}, which is not an aggregate of the app")
+
+    def aggregate(self, name: str) -> Aggregate[Any, Any, Any]:
+        """The aggregate of that name."""
+        return _named(name, self.aggregates, "aggregate")
+
+    def view(self, name: str) -> View[Any]:
+        """The view of that name."""
+        return _named(name, self.views, "view")
+
+
+def _named(name: str, parts: tuple[Any, ...], kind: str) -> Any:
+    for part in parts:
+        if part.name == name:
+            return part
+    known = ", ".join(part.name for part in parts) or "none"
+    raise Misconfigured(f"no {kind} is called {name!r}; the app has: {known}")

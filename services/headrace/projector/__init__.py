@@ -1,0 +1,1 @@
+"""Projectors: events in, rows out, rows and positions in one database transaction."""

@@ -1,0 +1,109 @@
+"""What a projector does with a batch of records: fold a view, or copy them into the journal."""
+
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import psycopg
+
+from headrace.avro.codec import Decoded
+from headrace.kafka.consumer import Record
+from headrace.kernel.errors import Fault
+from headrace.kernel.message import Fact
+from headrace.kernel.view import Key, View
+from headrace.postgres.rows import ViewRows
+
+COPY: Final = """
+    COPY headrace.journal (topic, partition, "offset", aggregate_id, version, record_type, logged_at, record)
+    FROM STDIN WITH (FORMAT binary)"""
+
+NEWEST: Final = """
+    SELECT topic, aggregate_id, max(version) FROM headrace.journal
+    JOIN unnest(%b::text[], %b::text[]) AS wanted (topic, aggregate_id) USING (topic, aggregate_id)
+    GROUP BY topic, aggregate_id"""
+
+
+class Projection(Protocol):
+    """Applies records to tables, within the transaction that the cursor is in."""
+
+    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
+        """Write what the records lead to."""
+
+
+class ViewFold:
+    """Folds a view: the rows that the batch touches are read once, folded in memory and written once."""
+
+    def __init__(self, connection: psycopg.Connection[Any], view: View[Any]) -> None:
+        self._view = view
+        self._rows = ViewRows(connection, view)
+
+    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
+        """Fold the records into the view's rows."""
+        keys, evolve = self._view.keys, self._view.evolve
+        touched: list[tuple[Key, Fact[Any]]] = []
+        for record, decoded in records:
+            fact = fact_of(record, decoded)
+            touched += [(tuple(key), fact) for key in keys(fact)]
+        if not touched:
+            return
+        rows: dict[Key, Any] = dict.fromkeys(key for key, _ in touched)
+        rows.update(self._rows.read(cursor, list(rows)))
+        for key, fact in touched:
+            rows[key] = evolve(key, rows[key], fact)
+        self._rows.write(cursor, rows)
+
+
+class Journal:
+    """Copies every event as it stands in the log, and stops at a gap in an aggregate's versions."""
+
+    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
+        """Append the records; `Fault` names the aggregate whose next version is missing."""
+        self._refuse_gaps(cursor, records)
+        with cursor.copy(COPY) as copy:
+            copy.set_types(["text", "int4", "int8", "text", "int8", "text", "timestamptz", "bytea"])
+            for record, decoded in records:
+                copy.write_row(_journal_row(record, decoded))
+
+    def _refuse_gaps(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
+        ids = {(record.topic(), decoded.meta.aggregate_id) for record, decoded in records}
+        # An aggregate whose first event is in the batch has nothing before it to look up.
+        begun = {(record.topic(), decoded.meta.aggregate_id) for record, decoded in records if decoded.meta.version == 1}
+        newest: dict[tuple[str, str], int] = {}
+        if older := sorted(ids - begun):
+            cursor.execute(NEWEST, [list(column) for column in zip(*older, strict=True)])
+            newest = {(topic, name): version for topic, name, version in cursor.fetchall()}
+        for record, decoded in records:
+            place, version = (record.topic(), decoded.meta.aggregate_id), decoded.meta.version
+            before = newest.get(place, 0)
+            if version != before + 1:
+                raise Fault(
+                    f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {place[1]} has version "
+                    f"{version} after {before} in the journal: events are missing; the journal stops here"
+                )
+            newest[place] = version
+
+
+def fact_of(record: Record, decoded: Decoded) -> Fact[Any]:
+    """The event with its coordinates."""
+    return Fact(
+        decoded.body,
+        decoded.meta,
+        decoded.state,
+        record.topic(),
+        record.partition(),
+        record.offset(),
+        record.timestamp()[1],
+    )
+
+
+def _journal_row(record: Record, decoded: Decoded) -> tuple[Any, ...]:
+    value = record.value()
+    return (
+        record.topic(),
+        record.partition(),
+        record.offset(),
+        decoded.meta.aggregate_id,
+        decoded.meta.version,
+        decoded.contract.name,
+        datetime.fromtimestamp(record.timestamp()[1] / 1000, UTC),
+        value,
+    )

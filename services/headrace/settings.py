@@ -1,0 +1,60 @@
+"""What the environment says, read once."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from headrace.kernel.errors import Misconfigured
+
+
+class Settings(BaseSettings):
+    """Addresses and bounds; every field is an environment variable of its alias."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    kafka_bootstrap_servers: str = Field("", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    database_url: str = Field("", validation_alias="DATABASE_URL")
+    profile: Literal["local", "production"] = Field("production", validation_alias="HEADRACE_PROFILE")
+    """`local` takes one broker and short timeouts; `production` refuses less than three replicas."""
+    schemas: Path = Field(Path("schemas"), validation_alias="HEADRACE_SCHEMAS")
+    partitions: int = Field(12, ge=1, le=10_000, validation_alias="HEADRACE_PARTITIONS")
+    """Partitions of every topic; chosen once, because adding some would move keys."""
+    batch_size: int = Field(2000, ge=1, le=20_000, validation_alias="HEADRACE_BATCH_SIZE")
+    """Records in one transaction, at most."""
+    window_ms: int = Field(20, ge=0, le=10_000, validation_alias="HEADRACE_WINDOW_MS")
+    """How long a transaction waits for more records after its first: the price of throughput in latency."""
+    dedup_window_s: int = Field(300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
+    """How long a command's id is remembered, in log time."""
+    instance: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", validation_alias="HEADRACE_INSTANCE"
+    )
+    """Names this process in the events that it writes."""
+    failpoint: str = Field("", validation_alias="HEADRACE_FAILPOINT")
+    """For tests: where to die. Refused outside the local profile."""
+
+    @property
+    def kafka(self) -> str:
+        """The brokers' addresses; `Misconfigured` when there are none."""
+        if not self.kafka_bootstrap_servers:
+            raise Misconfigured("KAFKA_BOOTSTRAP_SERVERS is not set: try `headrace local up`, which prints it")
+        return self.kafka_bootstrap_servers
+
+    @property
+    def database(self) -> str:
+        """The database's address; `Misconfigured` when there is none."""
+        if not self.database_url:
+            raise Misconfigured("DATABASE_URL is not set: try `headrace local up`, which prints it")
+        return self.database_url
+
+
+def read_settings() -> Settings:
+    """The settings of this process; `Misconfigured` names the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Misconfigured(f"{first['loc'][0]}={first['input']!r}: {first['msg']}") from error

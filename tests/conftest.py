@@ -1,0 +1,33 @@
+"""What tests may ask for: `kafka`, `postgres`, `database`, and `servers` for those that stop or kill them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from headrace.local import LocalServers
+from servers import Kafka, Postgres, fresh_database, given_kafka, given_postgres, local_servers
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Iterator[LocalServers]:
+    """The session's local servers, whatever the environment says. Who stops one starts it again."""
+    fixtures = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    with local_servers(fixtures) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> Kafka:
+    return given_kafka() or request.getfixturevalue("servers").kafka
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Postgres:
+    return given_postgres() or request.getfixturevalue("servers").postgres
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The address of an empty database of the test's own."""
+    with fresh_database(postgres) as url:
+        yield url
