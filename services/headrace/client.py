@@ -46,7 +46,9 @@ class CommandClient:
         """Wait until the brokers have every command; `Fault` says what they refused."""
         waiting = self._producer.flush(DELIVERY_TIMEOUT_S)
         if waiting or self._failed:
-            raise Fault(f"{waiting + len(self._failed)} commands are not known to be delivered: {'; '.join(self._failed[:3])}")
+            raise Fault(
+                f"{waiting + len(self._failed)} commands are not known to be delivered: {'; '.join(self._failed[:3])}"
+            )
 
     def _note(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None:

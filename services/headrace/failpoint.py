@@ -14,7 +14,7 @@ SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 class Failpoints:
     """HEADRACE_FAILPOINT=kill:produced:3 kills the process the third time that it reaches the step `produced`.
 
-    `stop` instead of `kill` freezes it. A step that ends in `+` acts a millisecond later, in the middle of what follows.
+    `stop` instead of `kill` freezes it. A step that ends in `+` acts a millisecond later, amid what follows.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -16,24 +16,24 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    kafka_bootstrap_servers: str = Field("", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
-    database_url: str = Field("", validation_alias="DATABASE_URL")
-    profile: Literal["local", "production"] = Field("production", validation_alias="HEADRACE_PROFILE")
+    kafka_bootstrap_servers: str = Field(default="", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    database_url: str = Field(default="", validation_alias="DATABASE_URL")
+    profile: Literal["local", "production"] = Field(default="production", validation_alias="HEADRACE_PROFILE")
     """`local` takes one broker and short timeouts; `production` refuses less than three replicas."""
-    schemas: Path = Field(Path("schemas"), validation_alias="HEADRACE_SCHEMAS")
-    partitions: int = Field(12, ge=1, le=10_000, validation_alias="HEADRACE_PARTITIONS")
+    schemas: Path = Field(default=Path("schemas"), validation_alias="HEADRACE_SCHEMAS")
+    partitions: int = Field(default=12, ge=1, le=10_000, validation_alias="HEADRACE_PARTITIONS")
     """Partitions of every topic; chosen once, because adding some would move keys."""
-    batch_size: int = Field(2000, ge=1, le=20_000, validation_alias="HEADRACE_BATCH_SIZE")
+    batch_size: int = Field(default=2000, ge=1, le=20_000, validation_alias="HEADRACE_BATCH_SIZE")
     """Records in one transaction, at most."""
-    window_ms: int = Field(20, ge=0, le=10_000, validation_alias="HEADRACE_WINDOW_MS")
+    window_ms: int = Field(default=20, ge=0, le=10_000, validation_alias="HEADRACE_WINDOW_MS")
     """How long a transaction waits for more records after its first: the price of throughput in latency."""
-    dedup_window_s: int = Field(300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
+    dedup_window_s: int = Field(default=300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
     """How long a command's id is remembered, in log time."""
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", validation_alias="HEADRACE_INSTANCE"
     )
     """Names this process in the events that it writes."""
-    failpoint: str = Field("", validation_alias="HEADRACE_FAILPOINT")
+    failpoint: str = Field(default="", validation_alias="HEADRACE_FAILPOINT")
     """For tests: where to die. Refused outside the local profile."""
 
     @property

@@ -31,7 +31,7 @@ def disagreements(app: App, catalogue: Catalogue) -> Iterator[str]:
         for kind in (*aggregate.command_types, *aggregate.event_types, *aggregate.upcasts):
             contract = catalogue.newest.get((aggregate.name, kind.__name__))
             if contract is None:
-                yield f"{kind.__name__} has no schema: write {folder}/{kind.__name__}.v1.avsc, then `headrace schemas lock`"
+                yield f"{kind.__name__} has no schema: write {folder}/{kind.__name__}.v1.avsc and lock it"
                 continue
             _, body, state = split(contract)
             yield from _compare(kind, body, kind.__name__)
@@ -66,7 +66,7 @@ def _shape_of_type(info: inspect.Type) -> Any:
     )
 
 
-def _shape_of_schema(schema: Schema, known: dict[str, Any]) -> Any:
+def _shape_of_schema(schema: Schema, known: dict[str, Any]) -> Any:  # noqa: PLR0911 - one return a kind of schema
     if isinstance(schema, str):
         return (
             "integer" if schema in INTEGERS else _shape_of_schema(known[schema], known) if schema in known else schema
@@ -85,4 +85,4 @@ def _shape_of_schema(schema: Schema, known: dict[str, Any]) -> Any:
             return "string"
         case _:
             simple = schema.get("logicalType", schema["type"])
-            return simple if simple in ("date",) else _shape_of_schema(schema["type"], known)
+            return simple if simple == "date" else _shape_of_schema(schema["type"], known)

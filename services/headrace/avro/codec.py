@@ -50,7 +50,7 @@ class Decoded(Struct, frozen=True):
 
 
 class _Piece(Struct, frozen=True):
-    """One part of a record: how it was written, how it is read (None where that is the same), and the type it becomes."""
+    """One part of a record: how it was written, how it is read (None: the same way), and the type it becomes."""
 
     writer: Schema
     reader: Schema | None
@@ -189,7 +189,7 @@ def _form(contract: Contract, catalogue: Catalogue, types: dict[tuple[str, str],
 
 
 def _parsed(schema: Schema) -> Schema:
-    """fastavro's form of a schema, times left as the whole numbers that they are on the wire."""
+    """Fastavro's form of a schema, times left as the whole numbers that they are on the wire."""
     return parse_schema(_plain_times(schema))
 
 

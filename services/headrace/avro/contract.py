@@ -81,7 +81,7 @@ def contract_of(domain: str, kind: str, versions: dict[str, int], schema: dict[s
     return Contract(schema_id(schema), domain, schema["name"], kind, versions, schema)
 
 
-def split(contract: Contract) -> tuple[Schema | None, dict[str, Any], Schema | None]:
+def split(contract: Contract) -> tuple[Schema | None, Schema, Schema | None]:
     """The contract's meta, own fields and state, each a schema that stands alone.
 
     Avro writes a record as its fields one after the other, so the three read and write the same bytes as the whole.

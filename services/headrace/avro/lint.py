@@ -91,4 +91,4 @@ def _is_empty(schema: Schema, known: dict[str, dict[str, Any]], space: str) -> b
         return False
     if schema["type"] == "record":
         return all(_is_empty(field["type"], known, space) for field in schema["fields"])
-    return schema["type"] == "null" or (schema["type"] == "fixed" and schema["size"] == 0)
+    return bool(schema["type"] == "null" or (schema["type"] == "fixed" and schema["size"] == 0))

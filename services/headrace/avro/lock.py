@@ -37,8 +37,10 @@ def read_parts(folder: Path) -> list[Part]:
         _part(ENVELOPE, entry.name, entry.read_text("utf-8"), entry.name)
         for entry in resources.files("headrace.avro").joinpath("envelope").iterdir()
     ]
-    for path in sorted(folder.glob("*/*.avsc")):
-        parts.append(_part(path.parent.name, path.name, path.read_text("utf-8"), str(path)))
+    parts += [
+        _part(path.parent.name, path.name, path.read_text("utf-8"), str(path))
+        for path in sorted(folder.glob("*/*.avsc"))
+    ]
     return sorted(parts, key=lambda part: (part.domain, part.name, part.version))
 
 
@@ -69,10 +71,11 @@ def newest_contracts(parts: list[Part]) -> list[Contract]:
 
 def problems_with(parts: list[Part], locked: Catalogue) -> list[str]:
     """What differs between the part files and the lock file, a line each."""
-    found = []
-    for contract in newest_contracts(parts):
-        if contract.id not in locked.by_id:
-            found.append(f"{contract.record} is not locked as its part files say: run `headrace schemas lock`")
+    found = [
+        f"{contract.record} is not locked as its part files say: run `headrace schemas lock`"
+        for contract in newest_contracts(parts)
+        if contract.id not in locked.by_id
+    ]
     files = {(part.domain, part.name, part.version) for part in parts}
     for contract in locked.contracts:
         if contract_of(contract.domain, contract.kind, contract.versions, contract.schema).id != contract.id:

@@ -30,7 +30,7 @@ def group_of(aggregate_name: str) -> str:
 
 
 class Handler:
-    """One process of an aggregate's command handling; `slot` names its place, so that a restart ends what it left open."""
+    """One process that answers an aggregate's commands; `slot` names its place: a restart ends what it left open."""
 
     def __init__(self, app: App, aggregate_name: str, slot: str, settings: Settings) -> None:
         self._aggregate = app.aggregate(aggregate_name)
@@ -72,7 +72,9 @@ class Handler:
                 number = record.partition()
                 kind, at = record.timestamp()
                 if kind != TIMESTAMP_LOG_APPEND_TIME:
-                    raise Misconfigured(f"{self._aggregate.command_topic}: message.timestamp.type must be LogAppendTime")
+                    raise Misconfigured(
+                        f"{self._aggregate.command_topic}: message.timestamp.type must be LogAppendTime"
+                    )
                 answer = touched[number].answer(record.key(), record.value(), record.offset(), at)
                 self._produce(record, number, answer)
                 self._failpoints.reach("answered")
@@ -111,12 +113,20 @@ class Handler:
                 partition=number,
                 headers=_why_parked(record, answer.set_aside),
             )
-            log.warning("record set aside", topic=record.topic(), partition=number, offset=record.offset(), why=str(answer.set_aside))
+            log.warning(
+                "record set aside",
+                topic=record.topic(),
+                partition=number,
+                offset=record.offset(),
+                why=str(answer.set_aside),
+            )
             return
         if answer.events:
             trace = [header for header in record.headers() or () if header[0] == "traceparent"]
             for name, frame in answer.events:
-                produce(self._aggregate.event_topic, frame, answer.key, partition=number, headers=[("type", name), *trace])
+                produce(
+                    self._aggregate.event_topic, frame, answer.key, partition=number, headers=[("type", name), *trace]
+                )
         produce(self._aggregate.outcome_topic, answer.outcome, answer.key, partition=number)
 
     def _start_over(self, batch: Batch, touched: dict[int, Partition], why: Aborted) -> None:

@@ -51,7 +51,7 @@ class Answer(Struct, frozen=True):
 class Partition:
     """The aggregates of one partition, owned by this process alone."""
 
-    def __init__(  # noqa: D417
+    def __init__(
         self, aggregate: Aggregate[Any, Any, Any], codec: Codec, number: int, count: int, window: Window, writer: Writer
     ) -> None:
         self._aggregate = aggregate
@@ -72,7 +72,7 @@ class Partition:
         self._aggregates = aggregates
 
     def answer(self, key: bytes | None, value: bytes | None, offset: int, at: int) -> Answer:
-        """Decide on one record; `at` is its log-append time. Every branch ends in an outcome, or in setting it aside."""
+        """Decide on one record; `at` is its log-append time. Each ends in an outcome, or is set aside."""
         try:
             decoded = self._codec.decode(value)
             if type(decoded.body) not in self._command_types:

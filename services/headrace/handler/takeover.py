@@ -29,7 +29,9 @@ NO_OFFSET: Final = -1001
 class Takeover:
     """Restores the partitions that the group gives to this process."""
 
-    def __init__(self, aggregate: Aggregate[Any, Any, Any], codec: Codec, settings: Settings, admin: AdminClient) -> None:
+    def __init__(
+        self, aggregate: Aggregate[Any, Any, Any], codec: Codec, settings: Settings, admin: AdminClient
+    ) -> None:
         self._aggregate = aggregate
         self._codec = codec
         self._settings = settings
@@ -61,7 +63,7 @@ class Takeover:
         return partitions, {place: max(offset, 0) for place, offset in starts.items()}
 
     def _settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> dict[Place, int]:
-        """Step 1. A predecessor's open transaction ends by its successor's start or by its timeout: so long it can take."""
+        """Step 1. A predecessor's open transaction ends by its restart or by its timeout: so long it can take."""
         deadline = time.monotonic() + 2 * TRANSACTION_TIMEOUT_MS[self._settings.profile] / 1000 + 20
         while True:
             try:
@@ -75,13 +77,12 @@ class Takeover:
         for (_, number), offset in starts.items():
             if offset == NO_OFFSET and ends[self._aggregate.outcome_topic, number] > 0:
                 raise Fault(
-                    f"the group has no offset for {self._aggregate.command_topic}[{number}] although commands of it were "
-                    f"answered: they expired or were deleted; set them again by the last outcome's command_offset + 1"
+                    f"the group has no offset for {self._aggregate.command_topic}[{number}], although "
+                    f"commands of it were answered: offsets expired or were deleted; "
+                    f"set them again by the last outcome's command_offset + 1"
                 )
 
-    def _restore_windows(
-        self, reader: Consumer, starts: dict[Place, int], ends: dict[Place, int]
-    ) -> dict[int, Window]:
+    def _restore_windows(self, reader: Consumer, starts: dict[Place, int], ends: dict[Place, int]) -> dict[int, Window]:
         """The first outcome of each id that a resend may still name.
 
         The next command comes no earlier in log time than the newest that was answered; an outcome lies in the log no
@@ -105,7 +106,7 @@ class Takeover:
         return windows
 
     def _times_of_next_commands(self, reader: Consumer, starts: dict[Place, int]) -> dict[int, int]:
-        """The log time of the first unanswered command of each partition, or of its newest record when all are answered."""
+        """The log time of each partition's first unanswered command, or of its newest record when all are answered."""
         ends = high_watermarks(self._admin, list(starts))
         newest = list_offsets(self._admin, dict.fromkeys(starts, OffsetSpec.max_timestamp()))
         waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
@@ -130,8 +131,8 @@ class Takeover:
                 before = state.get(key)
                 if isinstance(before, bytes) and peek_version(frame) <= peek_version(before):
                     raise Fault(
-                        f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {key} goes from version "
-                        f"{peek_version(before)} to {peek_version(frame)}: two processes wrote it; stop and look"
+                        f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {key} goes from "
+                        f"version {peek_version(before)} to {peek_version(frame)}: two processes wrote it"
                     )
                 state[key] = frame
         return states

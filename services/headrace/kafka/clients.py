@@ -79,12 +79,14 @@ def producer_config(settings: Settings, transactional_id: str | None = None) -> 
 def admin_client(settings: Settings) -> AdminClient:
     """A client for topics and offsets, once a broker has answered; `Fault` when none does."""
     _refuse_old_librdkafka()
-    client = AdminClient({**_client(settings), "error_cb": lambda _error: None, "log_level": 2})
+    silent: dict[str, Any] = {"error_cb": lambda _error: None, "log_level": 2}
+    client = AdminClient(_client(settings) | silent)
     try:
         client.list_topics(timeout=REQUEST_TIMEOUT_S)
     except KafkaException as error:
         raise Fault(
-            f"no Kafka broker answers at {settings.kafka} ({error.args[0].str()}): is it up, is KAFKA_BOOTSTRAP_SERVERS right?"
+            f"no Kafka broker answers at {settings.kafka} ({error.args[0].str()}): is it up, "
+            f"is KAFKA_BOOTSTRAP_SERVERS right?"
         ) from error
     return client
 

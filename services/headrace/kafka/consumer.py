@@ -27,10 +27,10 @@ class Record(Protocol):
 
 PASSING: Final = frozenset(
     {
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-        KafkaError._RESOLVE,
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's own codes begin so
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._RESOLVE,  # noqa: SLF001
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -52,7 +52,7 @@ class Owner(Protocol):
 
 
 class Batch(Struct, frozen=True):
-    """Records in offset order per partition, and for each partition its first offset here and the one after its last."""
+    """Records in offset order per partition; `first` is its first offset here, `next` the one after its last."""
 
     messages: list[Record]
     first: dict[Place, int]

@@ -16,7 +16,7 @@ CHUNK: Final = 10_000
 
 
 def list_offsets(admin: AdminClient, wanted: dict[Place, Any]) -> dict[Place, Any]:
-    """Offset and timestamp for each partition as the spec says; `latest()` is the high watermark, pending records too."""
+    """Offset and timestamp of each partition as the spec says; `latest()` is the high watermark, pending too."""
     futures = admin.list_offsets(
         {TopicPartition(*place): spec for place, spec in wanted.items()},
         isolation_level=IsolationLevel.READ_UNCOMMITTED,
@@ -52,7 +52,7 @@ def read_to(consumer: Consumer, starts: dict[Place, int], ends: dict[Place, int]
                 chunk.append(message)
                 if message.offset() + 1 >= ends.get(place, 0):
                     remaining.discard(place)
-            elif error.code() == KafkaError._PARTITION_EOF:
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 if message.offset() >= ends[place]:
                     remaining.discard(place)
             elif not error.retriable():

@@ -77,12 +77,13 @@ def _problems(admin: AdminClient, aggregate: Aggregate[Any, Any, Any], settings:
     for name, (count, replicas) in {n: _size(existing[n]) for n in wanted}.items():
         if count != settings.partitions:
             problems.append(
-                f"topic {name} has {count} partitions, HEADRACE_PARTITIONS says {settings.partitions}: keys would move; "
-                f"set it to the number that the topics were created with"
+                f"topic {name} has {count} partitions, HEADRACE_PARTITIONS says {settings.partitions}: keys "
+                f"would move; set it to the number that the topics were created with"
             )
         if replicas < REPLICAS[settings.profile]:
             problems.append(
-                f"topic {name} has {replicas} replicas, the {settings.profile} profile needs {REPLICAS[settings.profile]}"
+                f"topic {name} has {replicas} replicas, the {settings.profile} profile needs "
+                f"{REPLICAS[settings.profile]}"
                 f"{': set HEADRACE_PROFILE=local for a single broker' if replicas == 1 else ''}"
             )
     resources = {ConfigResource(ConfigResource.Type.TOPIC, name): name for name in wanted}
@@ -92,14 +93,13 @@ def _problems(admin: AdminClient, aggregate: Aggregate[Any, Any, Any], settings:
 
 
 def _differences(name: str, wanted: dict[str, str], found: dict[str, Any]) -> list[str]:
-    problems = []
-    for key in ("cleanup.policy", "message.timestamp.type"):
-        if found[key].value != wanted[key]:
-            problems.append(f"topic {name}: {key} is {found[key].value}, must be {wanted[key]}")
+    problems = [
+        f"topic {name}: {key} is {found[key].value}, must be {wanted[key]}"
+        for key in ("cleanup.policy", "message.timestamp.type")
+        if found[key].value != wanted[key]
+    ]
     if int(found["max.message.bytes"].value) < int(wanted["max.message.bytes"]):
-        problems.append(
-            f"topic {name}: max.message.bytes is {found['max.message.bytes'].value}, must be {wanted['max.message.bytes']}"
-        )
+        problems.append(f"topic {name}: max.message.bytes must be at least {wanted['max.message.bytes']}")
     if int(found["min.insync.replicas"].value) < int(wanted["min.insync.replicas"]):
         problems.append(f"topic {name}: min.insync.replicas must be {wanted['min.insync.replicas']}")
     return problems

@@ -1,6 +1,6 @@
 """An application lists its parts; nothing registers itself."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -9,6 +9,8 @@ from headrace.kernel.errors import Misconfigured
 from headrace.kernel.view import View
 
 JOURNAL = "journal"
+
+PartT = TypeVar("PartT", Aggregate[Any, Any, Any], View[Any])
 
 
 class App(Struct, frozen=True, kw_only=True):
@@ -41,7 +43,7 @@ class App(Struct, frozen=True, kw_only=True):
         return _named(name, self.views, "view")
 
 
-def _named(name: str, parts: tuple[Any, ...], kind: str) -> Any:
+def _named(name: str, parts: tuple[PartT, ...], kind: str) -> PartT:
     for part in parts:
         if part.name == name:
             return part

@@ -33,7 +33,7 @@ class Writer(Struct, frozen=True):
 
 
 class EventMeta(Struct, frozen=True):
-    """Where an event stands: `version` counts 1, 2, 3 … per aggregate; `occurred_at` is its command's log-append time."""
+    """Where an event stands: `version` counts from 1; `occurred_at` is its command's log-append time."""
 
     version: int
     event_id: str
@@ -48,7 +48,7 @@ class EventMeta(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """The answer to one command record: `result` is accepted or refused, and `code` and `message` say why it was refused.
+    """The answer to one command record: `result` is accepted or refused; `code` and `message` say why it was refused.
 
     `version` is the aggregate's version after the command and `events` how many events the command added;
     `repeated` marks the answer to a resend, which has the first answer's content and no effect of its own.

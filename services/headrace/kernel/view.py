@@ -36,7 +36,7 @@ class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
 class View(Struct, Generic[RowT], frozen=True, kw_only=True):
     """A read model: which rows a fact touches, and what each becomes.
 
-    `sources` names the aggregates whose facts are read. `keys(fact)` returns the keys of the rows that the fact touches,
+    `sources` names the aggregates whose facts are read. `keys(fact)` returns the keys of the rows that a fact touches,
     each a tuple in the order of `table.key`. `evolve(key, row, fact)` returns the row after the fact, None for no row.
     A view whose key is not the aggregate id has the partition in its key, since each replica folds only its own rows.
     A change of meaning is a new `version`: it has a schema of its own and is filled beside the old one.

@@ -56,10 +56,7 @@ def advance(cursor: psycopg.Cursor[Any], projector: str, owner: str, steps: Iter
     ordered = sorted(steps)
     cursor.executemany(
         ADVANCE,
-        [
-            (s.after, s.command_offset, s.log_time, owner, projector, s.topic, s.partition, s.before)
-            for s in ordered
-        ],
+        [(s.after, s.command_offset, s.log_time, owner, projector, s.topic, s.partition, s.before) for s in ordered],
     )
     if cursor.rowcount != len(ordered):
         raise Superseded(f"{projector}: another process has advanced a checkpoint of this one's partitions")

@@ -10,7 +10,9 @@ from headrace.settings import Settings
 
 CONNECT_TIMEOUT_S: Final = 10
 # A stuck statement, a held lock or a forgotten transaction must not outlast the consumer's place in its group.
-TIMEOUTS: Final = "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+TIMEOUTS: Final = (
+    "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+)
 
 
 def connect(settings: Settings, application: str, *, autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:

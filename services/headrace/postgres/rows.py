@@ -32,11 +32,12 @@ class ViewRows:
             "SELECT {columns} FROM {target} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})"
         ).format(columns=columns, target=target, arrays=key_arrays, keys=keys)
         self._upsert = sql.SQL(
-            "INSERT INTO {target} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT ({keys}) DO UPDATE SET {updates}"
+            "INSERT INTO {target} ({columns}) SELECT * FROM unnest({arrays}) "
+            "ON CONFLICT ({keys}) DO UPDATE SET {updates}"
         ).format(target=target, columns=columns, arrays=arrays, keys=keys, updates=_updates(updated))
-        self._delete = sql.SQL(
-            "DELETE FROM {target} USING unnest({arrays}) AS gone ({keys}) WHERE {same}"
-        ).format(target=target, arrays=key_arrays, keys=keys, same=_same(target, table.key))
+        self._delete = sql.SQL("DELETE FROM {target} USING unnest({arrays}) AS gone ({keys}) WHERE {same}").format(
+            target=target, arrays=key_arrays, keys=keys, same=_same(target, table.key)
+        )
 
     def read(self, cursor: psycopg.Cursor[Any], keys: list[Key]) -> dict[Key, Any]:
         """The rows that exist for these keys."""

@@ -1,6 +1,6 @@
 """The projector's loop: poll, decode, then one database transaction with the checkpoints first."""
 
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka.admin import OffsetSpec
 from structlog import get_logger

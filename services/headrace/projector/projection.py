@@ -66,7 +66,9 @@ class Journal:
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
         ids = {(record.topic(), decoded.meta.aggregate_id) for record, decoded in records}
         # An aggregate whose first event is in the batch has nothing before it to look up.
-        begun = {(record.topic(), decoded.meta.aggregate_id) for record, decoded in records if decoded.meta.version == 1}
+        begun = {
+            (record.topic(), decoded.meta.aggregate_id) for record, decoded in records if decoded.meta.version == 1
+        }
         newest: dict[tuple[str, str], int] = {}
         if older := sorted(ids - begun):
             cursor.execute(NEWEST, [list(column) for column in zip(*older, strict=True)])
@@ -76,8 +78,8 @@ class Journal:
             before = newest.get(place, 0)
             if version != before + 1:
                 raise Fault(
-                    f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {place[1]} has version "
-                    f"{version} after {before} in the journal: events are missing; the journal stops here"
+                    f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {place[1]} has "
+                    f"version {version} after {before} in the journal: events are missing; the journal stops here"
                 )
             newest[place] = version
 

@@ -19,7 +19,7 @@ CREATE TABLE headrace.checkpoints (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE headrace.checkpoints IS 'How far each projector has applied each partition; moves with its rows';
 COMMENT ON COLUMN headrace.checkpoints.next_offset IS 'the first event offset that is not applied yet';
-COMMENT ON COLUMN headrace.checkpoints.command_offset IS 'of the newest applied event''s command; what read-your-writes waits for';
+COMMENT ON COLUMN headrace.checkpoints.command_offset IS 'of the newest applied event''s command';
 """
 
 JOURNAL = """
