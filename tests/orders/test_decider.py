@@ -15,7 +15,7 @@ from headrace.testing import given
 
 DAY = date(2010, 12, 1)
 LINES = [Line("85123A", "WHITE HANGING HEART T-LIGHT HOLDER", 6, 255), Line("71053", "", 2, 0)]
-CREATE = CreateOrder(LINES, "GBP", "17850", DAY)
+CREATE = CreateOrder(LINES, "GBP", DAY, "17850")
 PAY = PayOrder("payment-1", 1530, "GBP")
 SHIP = ShipOrder("Post", "T1")
 CANCEL = CancelOrder("changed their mind")
@@ -42,7 +42,7 @@ def test_a_created_order_states_the_total_of_its_lines() -> None:
 
 
 def test_an_order_may_be_for_nobody_known_and_cost_nothing() -> None:
-    command = CreateOrder([Line("GIFT", "", 1, 0)], "EUR", None, DAY)
+    command = CreateOrder([Line("GIFT", "", 1, 0)], "EUR", DAY)
     assert given(orders).when(command) == [OrderCreated(command.lines, "EUR", None, DAY, 0)]
 
 

@@ -31,7 +31,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(CancelOrder, texts),
 )
 LIFE: list[Command] = [
-    CreateOrder([Line("a", "", 1, 2)], "GBP", None, date(2010, 12, 1)),
+    CreateOrder([Line("a", "", 1, 2)], "GBP", date(2010, 12, 1)),
     PayOrder("p", 2, "GBP"),
     ShipOrder("c", "t"),
     DeliverOrder(),

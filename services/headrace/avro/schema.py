@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 Schema: TypeAlias = Any  # str | list | dict, as JSON has it
 
+FIRST_PRINTABLE, PRINTABLE = 0x21, 94
 NAMED = ("record", "enum", "fixed", "error")
 
 
@@ -63,13 +64,14 @@ def standing_alone(schema: Schema, known: dict[str, dict[str, Any]], namespace: 
 
 
 def schema_id(schema: Schema) -> int:
-    """An id from the schema's fingerprint, in the upper half of what Confluent's framing can hold.
+    """An id from the schema's fingerprint: four printable ASCII bytes, far above what registries count up to.
 
     The fingerprint covers all that a reader may act on (defaults and logical types too), not the documentation.
+    Printable, so that a record framed by hand survives text tools such as Kafka's console producer.
     """
     canonical = json.dumps(_without_doc(schema), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).digest()
-    return 0x40000000 | (int.from_bytes(digest[:4], "big") & 0x3FFFFFFF)
+    return int.from_bytes(bytes(FIRST_PRINTABLE + byte % PRINTABLE for byte in digest[:4]), "big")
 
 
 def _without_doc(schema: Schema) -> Schema:

@@ -9,7 +9,13 @@ import sys
 import typer
 from rich.console import Console
 
-from headrace.cli import demo, importing, local, schemas, sending, services, topics, verify
+from headrace.cli import local, schemas, topics
+from headrace.cli.demo import demo
+from headrace.cli.importing import import_files
+from headrace.cli.sending import send, tail
+from headrace.cli.services import handle, project
+from headrace.cli.topics import migrate
+from headrace.cli.verify import verify
 from headrace.kernel.errors import Fault, Misconfigured
 
 FAILED = 1
@@ -26,17 +32,9 @@ app = typer.Typer(
 app.add_typer(local.app, name="local", help="Kafka and Postgres as local processes.")
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
-for command in (
-    topics.migrate,
-    services.handle,
-    services.project,
-    sending.send,
-    sending.tail,
-    verify.verify,
-    demo.demo,
-):
+for command in (migrate, handle, project, send, tail, verify, demo):
     app.command()(command)
-app.command(name="import")(importing.import_files)
+app.command(name="import")(import_files)
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def show(
     catalogue = read_lock(read_settings().schemas)
     if name is None:
         if as_json:
-            print_json([contract for contract in catalogue.contracts])
+            print_json(catalogue.contracts)
             return
         table = Table("id", "domain", "record", "kind", "versions")
         for contract in catalogue.contracts:

@@ -54,7 +54,9 @@ def send(
     outcome = watch.wait(lambda found: found.command_id == meta.command_id, timeout)
     watch.close()
     if outcome is None:
-        typer.echo(f"no outcome within {timeout:.0f} s: the command is in the log; is `headrace handle {aggregate}` running?")
+        typer.echo(
+            f"no outcome within {timeout:.0f} s: the command is in the log; is `headrace handle {aggregate}` running?"
+        )
         raise typer.Exit(1)
     if as_json:
         print_json(outcome)
@@ -114,13 +116,20 @@ def _print_record(codec: Codec, record: Record, *, as_json: bool) -> None:
         shown: dict[str, Any] = {**place, "key": key, "undecodable": str(error), "headers": _headers(record)}
     else:
         parts = {"meta": decoded.meta, "fields": decoded.body, "state": decoded.state}
-        shown = {**place, "key": key, "type": decoded.contract.name, **{k: v for k, v in parts.items() if v is not None}}
+        shown = {
+            **place,
+            "key": key,
+            "type": decoded.contract.name,
+            **{k: v for k, v in parts.items() if v is not None},
+        }
     if as_json:
         print_json(shown)
     else:
         name = shown.get("type", "?")
         rest = msgspec.json.encode(shown.get("fields", shown)).decode()
-        Console(soft_wrap=True).print(f"{place['partition']}:{place['offset']} {key} [bold]{name}[/bold]", rest, markup=True)
+        Console(soft_wrap=True).print(
+            f"{place['partition']}:{place['offset']} {key} [bold]{name}[/bold]", rest, markup=True
+        )
 
 
 def _headers(record: Record) -> dict[str, str]:
@@ -131,7 +140,7 @@ def _command(aggregate: Aggregate[Any, Any, Any], name: str, fields: dict[str, A
     types = {kind.__name__: kind for kind in aggregate.command_types}
     if name not in types:
         raise Misconfigured(f"{aggregate.name} has no command {name!r}; it has: {', '.join(types)}")
-    known = types[name].__struct_fields__
+    known = [entry.name for entry in msgspec.structs.fields(types[name])]
     unknown = [field for field in fields if field not in known]
     if unknown:
         raise Misconfigured(f"{name} has no field {', '.join(unknown)}; it has: {', '.join(known)}")

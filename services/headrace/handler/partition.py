@@ -16,6 +16,7 @@ from headrace.kernel.errors import (
     AggregateIdInvalid,
     CommandIdInvalid,
     CommandIdReused,
+    EnvelopeInvalid,
     EventTooLarge,
     Expired,
     Fault,
@@ -25,7 +26,7 @@ from headrace.kernel.errors import (
     VersionConflict,
     WrongPartition,
 )
-from headrace.kernel.message import ACCEPTED, REFUSED, EventMeta, Outcome, Writer
+from headrace.kernel.message import ACCEPTED, REFUSED, CommandMeta, EventMeta, Outcome, Writer
 
 MAX_EVENT_BYTES: Final = 950_000
 MAX_ID_LENGTH: Final = 200
@@ -124,17 +125,17 @@ class Partition:
         self._answered[meta.command_id] = outcome
         return Answer(name, encoded, outcome)
 
-    def _admit(self, key: bytes | None, meta: Any, now: Versioned, at: int) -> None:
+    def _admit(self, key: bytes | None, meta: CommandMeta, now: Versioned, at: int) -> None:
         """What the engine itself refuses, before the domain is asked."""
         if key is None or key != meta.aggregate_id.encode():
             raise KeyMismatch
         if now.version == 0:
-            if not 0 < len(meta.aggregate_id) <= MAX_ID_LENGTH:
-                raise AggregateIdInvalid
-            if murmur2(key, self._count) != self._number:
-                raise WrongPartition
+            self._refuse_bad_key(key, meta.aggregate_id)
         if not UUID.fullmatch(meta.command_id):
             raise CommandIdInvalid
+        for text in (meta.actor, meta.correlation_id, meta.causation_id):
+            if text is not None and (len(text) > MAX_ID_LENGTH or "\0" in text):
+                raise EnvelopeInvalid
         if meta.issued_at is not None:
             if at - meta.issued_at > self._window.span_ms - SKEW_MS:
                 raise Expired
@@ -142,6 +143,13 @@ class Partition:
                 raise IssuedInTheFuture
         if meta.expected_version is not None and meta.expected_version != now.version:
             raise VersionConflict
+
+    def _refuse_bad_key(self, key: bytes, aggregate_id: str) -> None:
+        """Checked until the aggregate's first event is there; after it, the key is known to be right."""
+        if not 0 < len(aggregate_id) <= MAX_ID_LENGTH or "\0" in aggregate_id:
+            raise AggregateIdInvalid
+        if murmur2(key, self._count) != self._number:
+            raise WrongPartition
 
     def _touch(self, name: str) -> Versioned:
         """The aggregate as it is, decoded when it is touched first."""

@@ -7,7 +7,7 @@
 """
 
 import time
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -22,8 +22,6 @@ from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import Writer
 from headrace.settings import Settings
-
-NO_OFFSET: Final = -1001
 
 
 class Takeover:
@@ -45,9 +43,9 @@ class Takeover:
         commands, events, outcomes, _ = self._aggregate.topics
         starts = self._settled_offsets(consumer, [(commands, number) for number in numbers])
         ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes) for n in numbers])
-        self._refuse_lost_offsets(starts, ends)
         reader = Consumer(reader_config(self._settings))
         try:
+            self._refuse_lost_offsets(reader, starts, ends)
             windows = self._restore_windows(reader, starts, {p: end for p, end in ends.items() if p[0] == outcomes})
             states = self._restore_states(reader, {p: end for p, end in ends.items() if p[0] == events})
         finally:
@@ -72,15 +70,20 @@ class Takeover:
                 if time.monotonic() > deadline:
                     raise Fault(f"the group's offsets stay unsettled: {error.args[0].str()}") from error
 
-    def _refuse_lost_offsets(self, starts: dict[Place, int], ends: dict[Place, int]) -> None:
-        """Without its offsets the group would answer every command again: better it stops and says so."""
-        for (_, number), offset in starts.items():
-            if offset == NO_OFFSET and ends[self._aggregate.outcome_topic, number] > 0:
-                raise Fault(
-                    f"the group has no offset for {self._aggregate.command_topic}[{number}], although "
-                    f"commands of it were answered: offsets expired or were deleted; "
-                    f"set them again by the last outcome's command_offset + 1"
-                )
+    def _refuse_lost_offsets(self, reader: Consumer, starts: dict[Place, int], ends: dict[Place, int]) -> None:
+        """Without its offsets the group would answer every command again: better it stops and says so.
+
+        An outcome must be there to be read: aborted ones raise the high watermark too.
+        """
+        without = {(self._aggregate.outcome_topic, number) for (_, number), start in starts.items() if start < 0}
+        earliest = list_offsets(self._admin, dict.fromkeys(without, OffsetSpec.earliest())) if without else {}
+        begins = {place: info.offset for place, info in earliest.items()}
+        for chunk in read_to(reader, begins, {place: ends[place] for place in begins}):
+            raise Fault(
+                f"the group has no offset for {self._aggregate.command_topic}[{chunk[0].partition()}], although "
+                f"commands of it were answered: offsets expired or were deleted; set them again by the last outcome's "
+                f"command_offset + 1"
+            )
 
     def _restore_windows(self, reader: Consumer, starts: dict[Place, int], ends: dict[Place, int]) -> dict[int, Window]:
         """The first outcome of each id that a resend may still name.

@@ -1,5 +1,6 @@
 """An aggregate is a name, a blank state and two pure functions."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, get_args
 
@@ -11,7 +12,7 @@ CommandT = TypeVar("CommandT")
 StateT = TypeVar("StateT")
 EventT = TypeVar("EventT")
 
-MAX_EVENTS_PER_COMMAND = 100
+NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=True):
@@ -32,9 +33,13 @@ class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=
     upcasts: Mapping[type, Callable[[Any], EventT]] = {}
 
     def __post_init__(self) -> None:
-        """Refuse an aggregate whose name could not name a topic."""
-        if not self.name.isidentifier() or not self.name.islower():
-            raise Misconfigured(f"aggregate name {self.name!r}: use lower-case letters, digits and underscores")
+        """Refuse a name that could not name a topic, and unions without classes."""
+        refuse_bad_name("aggregate", self.name)
+        for union, kinds in (("commands", self.command_types), ("events", self.event_types)):
+            if not all(isinstance(kind, type) and issubclass(kind, Struct) for kind in kinds):
+                raise Misconfigured(
+                    f"aggregate {self.name}: {union} is a union of msgspec Structs, such as Open | Close"
+                )
 
     @property
     def command_types(self) -> tuple[type, ...]:
@@ -75,3 +80,9 @@ class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=
     def topics(self) -> tuple[str, str, str, str]:
         """All four topics of the domain."""
         return self.command_topic, self.event_topic, self.outcome_topic, self.parked_topic
+
+
+def refuse_bad_name(part: str, name: str) -> None:
+    """`Misconfigured` for a name that could not stand in the names of topics, schemas and tables."""
+    if not NAME.fullmatch(name):
+        raise Misconfigured(f"{part} {name!r}: a name is 1 to 60 lower-case letters, digits and _, a letter first")

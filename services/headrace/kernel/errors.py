@@ -34,7 +34,11 @@ class WrongPartition(Rejected):
 
 
 class AggregateIdInvalid(Rejected):
-    """An aggregate id has 1 to 200 characters."""
+    """An aggregate id has 1 to 200 characters, and NUL is none of them."""
+
+
+class EnvelopeInvalid(Rejected):
+    """Actor, correlation id and causation id have at most 200 characters, and NUL is none of them."""
 
 
 class CommandIdInvalid(Rejected):

@@ -5,11 +5,14 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from headrace.kernel.aggregate import refuse_bad_name
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import Fact
 
 RowT = TypeVar("RowT", bound=Struct)
 Key: TypeAlias = tuple[Any, ...]
+
+MAX_VERSION = 999
 
 
 class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
@@ -25,7 +28,8 @@ class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
     ddl: str
 
     def __post_init__(self) -> None:
-        """Refuse a key that the row does not have."""
+        """Refuse a name that is none, and a key that the row does not have."""
+        refuse_bad_name("table", self.name)
         missing = set(self.key) - set(self.row.__struct_fields__)
         if missing or not self.key:
             raise Misconfigured(
@@ -48,6 +52,12 @@ class View(Struct, Generic[RowT], frozen=True, kw_only=True):
     keys: Callable[[Fact[Any]], Iterable[Key]]
     evolve: Callable[[Key, RowT | None, Fact[Any]], RowT | None]
     version: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a name or a version that could not stand in the name of a Postgres schema."""
+        refuse_bad_name("view", self.name)
+        if not 1 <= self.version <= MAX_VERSION:
+            raise Misconfigured(f"view {self.name}: versions count from 1 to {MAX_VERSION}")
 
     @property
     def schema(self) -> str:

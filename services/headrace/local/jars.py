@@ -21,6 +21,7 @@ COORDINATES = (
     f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}",
     "org.slf4j:slf4j-simple:1.7.36",
 )
+SHORT = 80
 LOCK = Path(__file__).with_name("kafka.lock")
 
 log = logging.getLogger("headrace.local")
@@ -36,7 +37,8 @@ def cache(environment: Mapping[str, str] = os.environ) -> Path:
 def kafka_jars(environment: Mapping[str, str] = os.environ) -> Path:
     """The folder that holds Kafka's jars, fetched when it is not there yet. Raises `LocalServerError`.
 
-    The folder appears whole or not at all, also when two processes ask at once or one of them is killed.
+    They come from Maven Central, or from the mirror of it that HEADRACE_MAVEN names. The folder appears whole or not
+    at all, also when two processes ask at once or one of them is killed.
     """
     jars = cache(environment) / f"kafka-{KAFKA_VERSION}"
     if jars.is_dir():
@@ -44,30 +46,31 @@ def kafka_jars(environment: Mapping[str, str] = os.environ) -> Path:
     try:
         with locked(jars.with_name(f"{jars.name}.lock")):
             if not jars.is_dir():
-                _fetch(jars)
+                _fetch(jars, environment.get("HEADRACE_MAVEN"))
     except OSError as error:
         raise _unavailable(f"cannot write to {jars.parent} ({error.strerror or error})") from error
     return jars
 
 
-def _fetch(jars: Path) -> None:
+def _fetch(jars: Path, mirror: str | None) -> None:
     from jgo.maven import MavenContext  # noqa: PLC0415  slow to import, and needed only once
 
-    log.info("Fetching Apache Kafka %s from Maven Central (40 MB, once)", KAFKA_VERSION)
+    repository = mirror or "Maven Central"
+    log.info("Fetching Apache Kafka %s from %s (40 MB, once)", KAFKA_VERSION, repository)
     for abandoned in jars.parent.glob(f"{jars.name}.part-*"):
         shutil.rmtree(abandoned)
     with tempfile.TemporaryDirectory(prefix=f"{jars.name}.part-", dir=jars.parent) as part:
-        maven = MavenContext(repo_cache=Path(part) / "repository")
+        maven = MavenContext(repo_cache=Path(part) / "repository", remote_repos={"mirror": mirror} if mirror else None)
         whole = Path(part) / "whole"
         whole.mkdir()
         for coordinate, digest in (line.split() for line in LOCK.read_text().splitlines()):
             try:
                 jar = maven.create_dependency(coordinate).artifact.resolve()
             except Exception as error:  # jgo raises whatever broke below it: HTTP, TLS, its own
-                reason = (str(error) or type(error).__name__).splitlines()[0]
-                raise _unavailable(f"cannot fetch {coordinate} from Maven Central ({reason})") from error
+                reason = str(error) if len(str(error)) < SHORT else type(error).__name__
+                raise _unavailable(f"cannot fetch {coordinate} from {repository} ({reason})") from error
             if digest != digest_of(jar):
-                raise _unavailable(f"{coordinate} from Maven Central is not what kafka.lock says")
+                raise _unavailable(f"{coordinate} from {repository} is not what kafka.lock says")
             jar.rename(whole / jar.name)
         whole.rename(jars)
 
@@ -80,8 +83,8 @@ def digest_of(file: Path) -> str:
 
 def _unavailable(why: str) -> LocalServerError:
     return LocalServerError(
-        f"Apache Kafka {KAFKA_VERSION}: {why}. Connect to the network once, set HEADRACE_CACHE to a folder that has it,"
-        " or set KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours"
+        f"Apache Kafka {KAFKA_VERSION}: {why}. Connect to the network once, or set HEADRACE_CACHE to a folder that has"
+        " it, HEADRACE_MAVEN to a mirror, or KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours"
     )
 
 

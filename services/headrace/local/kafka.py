@@ -33,6 +33,9 @@ PROPERTIES = {
     "share.coordinator.state.topic.num.partitions": "4",
     "group.initial.rebalance.delay.ms": "0",
     "auto.create.topics.enable": "false",
+    # A killed broker may come back as soon as its session has ended.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
     # A crashed producer's transaction is aborted, and a closed segment compacted, soon enough for a test to see it.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     "log.cleaner.backoff.ms": "500",
@@ -178,7 +181,8 @@ def format_storage(tool: list[str | Path], data: Path, settings: Path) -> None:
 
 def answers(bootstrap_servers: str) -> bool:
     """Whether a broker there answers and takes part in its cluster."""
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "socket.timeout.ms": 2000})
+    quick = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50, "socket.timeout.ms": 2000}
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, **quick})
     try:
         return bool(admin.list_topics(timeout=2).brokers)
     except KafkaException:

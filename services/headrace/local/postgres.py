@@ -101,7 +101,7 @@ class LocalPostgres:
     def remove(self) -> None:
         """Stop the server and remove its folder and its data, wherever they are."""
         self.stop("immediate")
-        for folder in (self._home.data, self.directory):
+        for folder in (self._home.data.parent, self.directory):
             shutil.rmtree(folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

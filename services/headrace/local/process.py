@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from headrace.kernel.errors import Fault
 from headrace.local import tether
 
 POLL_SECONDS = 0.02
@@ -26,7 +27,7 @@ CLOCK_TOLERANCE_SECONDS = 2.0
 _spawner = ThreadPoolExecutor(1, "headrace-spawner")
 
 
-class LocalServerError(Exception):
+class LocalServerError(Fault):
     """A local server could not be started, stopped or reached; the message says what to do."""
 
 
@@ -155,9 +156,14 @@ class ServerProcess:
     def send(self, number: int) -> None:
         """Send a signal, when the process is alive."""
         pid = self.pid
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        if pid is None:
+            return
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            raise LocalServerError(f"{self.name} (pid {pid}) runs as another user: be that user, or root") from None
 
     def end(self, number: int, timeout: float) -> bool:
         """Ask the process to end with a signal, and make it after `timeout` seconds. Whether it ended by itself."""
@@ -192,8 +198,9 @@ class ServerProcess:
 
 
 def quote_end(log: str, lines: int = 12) -> str:
-    """The last lines of a log, as a message shows them."""
-    return "".join(f"\n  | {line}" for line in log.strip().splitlines()[-lines:]) or " nothing"
+    """The last lines of a log, as a message shows them: without Java's stack frames, which bury what happened."""
+    telling = [line for line in log.splitlines() if line.strip() and not line.lstrip().startswith(("at ", "... "))]
+    return "".join(f"\n  | {line}" for line in telling[-lines:]) or " nothing"
 
 
 def until(holds: Callable[[], bool], timeout: float) -> bool:

@@ -77,7 +77,10 @@ class Supervisor:
     def start(
         self, name: str, argv: Sequence[str | Path], log_file: Path, env: Mapping[str, str] | None = None
     ) -> None:
-        """Start a process and keep it running; its output is appended to `log_file`."""
+        """Start a process and keep it running; its output is appended to `log_file`.
+
+        `env` is its whole environment, ours when left out.
+        """
         with self._lock:
             if name in self._charges:
                 raise LocalServerError(f"There is already a process named {name}")
@@ -148,30 +151,34 @@ class Supervisor:
         now = time.monotonic()
         if charge.given_up:
             return
-        if charge.start_at is not None:
-            if now >= charge.start_at:
+        if charge.start_at is None:
+            code = charge.child.poll()
+            if code is not None:
+                self._bury(charge, code, now)
+        elif now >= charge.start_at:
+            try:
                 charge.child = spawn(charge.argv, charge.log_file, env=charge.env)
-                charge.since, charge.start_at = now, None
-            return
-        code = charge.child.poll()
-        if code is not None:
-            self.exits.append(Exit(charge.name, charge.child.pid, code, now - charge.since))
-            log.warning(
-                "%s (pid %d) ended with %d after %.1f s", charge.name, charge.child.pid, code, now - charge.since
-            )
-            self._decide(charge, now)
+            except OSError as error:
+                self._give_up(charge, f"cannot be started again ({error.strerror}).")
+            charge.since, charge.start_at = now, None
 
-    def _decide(self, charge: _Charge, now: float) -> None:
-        """Whether and when a process that has just ended starts again."""
+    def _bury(self, charge: _Charge, code: int, now: float) -> None:
+        """Note that a process has ended, and whether and when it starts again."""
+        gone = Exit(charge.name, charge.child.pid, code, now - charge.since)
+        log.warning("%s (pid %d) ended with %d after %.1f s", gone.name, gone.pid, gone.code, gone.ran)
         patience = self._patience
-        if now - charge.since >= patience.calm:
+        if gone.ran >= patience.calm:
             charge.pause = patience.pause
         charge.exited_at = [at for at in charge.exited_at if now - at < patience.within] + [now]
         if len(charge.exited_at) < patience.exits:
             charge.start_at, charge.pause = now + charge.pause, min(charge.pause * 2, patience.longest_pause)
-            return
+        else:
+            often = f"ended {patience.exits} times within {patience.within:.0f} s"
+            self._give_up(charge, f"{often}, last with {code}, and is not started again.")
+        self.exits.append(gone)
+
+    def _give_up(self, charge: _Charge, what: str) -> None:
         charge.given_up = True
         quoted = quote_end(charge.log_file.read_text(errors="replace"))
-        message = f"{charge.name} ended {patience.exits} times within {patience.within:.0f} s and is not started again."
-        self._given_up = CrashLoopError(f"{message} Its log, {charge.log_file}, ends with:{quoted}")
+        self._given_up = CrashLoopError(f"{charge.name} {what} Its log, {charge.log_file}, ends with:{quoted}")
         log.error("%s", self._given_up)

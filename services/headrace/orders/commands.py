@@ -13,8 +13,8 @@ class CreateOrder(Struct, frozen=True):
 
     lines: list[Line]
     currency: str
-    customer: str | None
     business_date: date
+    customer: str | None = None
 
 
 class PayOrder(Struct, frozen=True):

@@ -1,0 +1,101 @@
+"""`python -m headrace_load.bench`, which is `make bench`."""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from headrace.kernel.app import JOURNAL
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.local import LocalServerError
+from headrace_load.bench import drained, profiling, raw, report, takeover, traffic
+from headrace_load.bench.figures import Results, figures_of
+from headrace_load.bench.machine import facts
+from headrace_load.bench.stage import PARTITIONS, Stage
+
+COMMANDS: Final = 200_000
+REPEATS: Final = 3
+WARM_UP_S: Final = 12.0
+QUICK: Final = 10
+"""`--quick` is so many times less."""
+
+console = Console(stderr=True, highlight=False)
+
+
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of it, once: less than a minute.")] = False,
+    commands: Annotated[
+        int | None, typer.Option(min=400, help="Commands a repeat, and aggregates to restore; 200,000 unless told.")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Repeats of everything; 3 unless told.")] = None,
+    warm_up: Annotated[float | None, typer.Option(help="Seconds of traffic before anything counts.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the JSON to this file, too.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Only show where the handler's time goes.")] = False,
+) -> None:
+    """Measure handler, projectors and takeover on servers of their own, beside raw librdkafka on the same bytes.
+
+    HEADRACE_BATCH_SIZE and HEADRACE_WINDOW_MS are the services'.
+    """
+    less = QUICK if quick else 1
+    count = commands or COMMANDS // less
+    times = repeats or (1 if quick else REPEATS)
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, Stage(Path(folder)) as stage:
+        console.print(f"making {count:,} commands, warming the broker up")
+        asked = traffic.commands(stage.codec, count // 4 * 4, PARTITIONS)
+        raw.warm_up(stage, asked, WARM_UP_S / less if warm_up is None else warm_up)
+        if profile:
+            profiling.show(profiling.profile_handler(stage, asked))
+            return
+        began = time.monotonic()
+        circumstances: dict[str, Any] = {
+            "machine": facts(stage),
+            "settings": {"batch_size": stage.settings.batch_size, "window_ms": stage.settings.window_ms},
+            "partitions": PARTITIONS,
+            "commands": len(asked),
+            "aggregates": len(asked),
+            "repeats": times,
+        }
+        newest = traffic.delivered_orders(stage.codec, len(asked), PARTITIONS)
+        figures = figures_of([_repeat(stage, asked, newest, number + 1, times) for number in range(times)])
+        circumstances["seconds"] = round(time.monotonic() - began, 1)
+    found = report.as_json(figures, circumstances)
+    if output:
+        output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        report.show(figures, circumstances, Console())
+
+
+def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame], number: int, times: int) -> Results:
+    """Everything once, on emptied servers."""
+    console.print(f"repeat {number} of {times}: handler", end="")
+    stage.reset()
+    results = drained.handle(stage, asked)
+    events = raw.Topic(stage, stage.orders.event_topic)
+    console.print(", projectors", end="")
+    results |= drained.project(stage, "orders", events)
+    results |= drained.project(stage, JOURNAL, events)
+    console.print(", takeover")
+    results |= takeover.restart(stage, len(asked))
+    return results | takeover.restore(stage, newest)
+
+
+def main() -> None:
+    """Run the bench; a fault is one line on standard error."""
+    try:
+        typer.run(bench)
+    except (Fault, LocalServerError, Misconfigured) as error:
+        console.print(f"bench: {error}", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The servers that are measured on: real, as in production where it counts for speed, emptied before each repeat."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+import psutil
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer
+
+from headrace.app import app
+from headrace.avro.codec import Codec
+from headrace.avro.contract import read_lock
+from headrace.handler.loop import group_of
+from headrace.kafka.clients import admin_client, producer_config
+from headrace.kafka.topics import create_topics
+from headrace.kernel.errors import Fault
+from headrace.local import LocalKafka, LocalPostgres
+from headrace.local.process import until
+from headrace.postgres.schema import migrate
+from headrace.settings import Settings, read_settings
+from headrace_load.bench.service import Service, cpu_seconds
+from headrace_load.bench.traffic import Frame
+
+PARTITIONS: Final = 4
+HEAP_MB: Final = 1024
+# The local servers look after their logs every second, for tests that wait for it: back to Kafka's own defaults.
+BROKER: Final = {
+    "log.cleaner.backoff.ms": "15000",
+    "log.retention.check.interval.ms": "300000",
+    "log.initial.task.delay.ms": "30000",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000",
+}
+# Every commit waits for the disk, as in production.
+DATABASE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+TIMEOUT_S: Final = 30.0
+
+
+class Stage:
+    """Kafka and Postgres in a folder of their own, the topics of the orders, and the services on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.kafka = LocalKafka(folder / "kafka", BROKER, HEAP_MB, full_jit=True)
+        self.postgres = LocalPostgres(folder / "postgres", DATABASE)
+        self.orders = app.aggregate("orders")
+        self._folder = folder
+        self._started = 0
+
+    def __enter__(self) -> Self:
+        self.kafka.start()
+        self.postgres.start()
+        self.settings = self._settings(self.postgres.create_database("migrated"))
+        self.codec = Codec(app, read_lock(self.settings.schemas))
+        self.admin = admin_client(self.settings)
+        migrate(app, self.settings)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kafka.kill()
+        self.postgres.remove()
+
+    def reset(self) -> None:
+        """Empty topics, no group, and a migrated database without rows."""
+        self.delete_topics(self.orders.topics)
+        self._forget_group(group_of(self.orders.name))
+        create_topics(self.admin, app, self.settings)
+        self.postgres.drop_database("bench")
+        self.settings = self._settings(self.postgres.create_database("bench", "migrated"))
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """Delete topics as far as they exist, and wait until the broker no longer names them."""
+        present = set(names) & set(self.admin.list_topics(timeout=TIMEOUT_S).topics)
+        if not present:
+            return
+        for future in self.admin.delete_topics(list(present), operation_timeout=TIMEOUT_S).values():
+            future.result()
+        if not until(lambda: not present & set(self.admin.list_topics(timeout=TIMEOUT_S).topics), TIMEOUT_S):
+            raise Fault(f"the broker does not delete {', '.join(sorted(present))}")
+
+    def store(self, topic: str, frames: list[Frame]) -> None:
+        """Append the records to their partitions, in order."""
+        producer = Producer(producer_config(self.settings))
+        for partition, key, value in frames:
+            producer.produce(topic, value, key, partition=partition)
+        if producer.flush(TIMEOUT_S):
+            raise Fault(f"the broker does not take {len(frames)} records in {TIMEOUT_S:.0f} s")
+
+    def service(self, *arguments: str) -> Service:
+        """Start a service, with nothing special about it."""
+        self._started += 1
+        return Service(list(arguments), self._environment(), self._folder / f"{self._started}-{arguments[0]}.log")
+
+    def schema_of(self, view: str) -> str:
+        """The name that a view's positions are kept under."""
+        return app.view(view).schema
+
+    def answered(self) -> int:
+        """How many commands the handler has committed."""
+        group = group_of(self.orders.name)
+        (future,) = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        return sum(max(place.offset, 0) for place in future.result().topic_partitions)
+
+    @property
+    def broker_cpu_s(self) -> float:
+        """Seconds of CPU that the broker has used."""
+        return cpu_seconds(psutil.Process(self.kafka.pid))
+
+    @property
+    def backend_cpu_s(self) -> float:
+        """Seconds of CPU that the living processes of Postgres have used."""
+        return sum(map(cpu_seconds, psutil.Process(self.postgres.pid).children()))
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "DATABASE_URL": self.settings.database,
+            "HEADRACE_PROFILE": "local",
+            "HEADRACE_PARTITIONS": str(PARTITIONS),
+            "HEADRACE_SCHEMAS": str(self.settings.schemas),
+        }
+
+    def _settings(self, database: str) -> Settings:
+        return read_settings().model_copy(
+            update={
+                "kafka_bootstrap_servers": self.kafka.bootstrap_servers,
+                "database_url": database,
+                "profile": "local",
+                "partitions": PARTITIONS,
+                "schemas": read_settings().schemas.absolute(),
+            }
+        )
+
+    def _forget_group(self, group: str) -> None:
+        (future,) = self.admin.delete_consumer_groups([group]).values()
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].name() != "GROUP_ID_NOT_FOUND":
+                raise

@@ -1,0 +1,90 @@
+"""What is fed in: commands that take orders through their life, and the events that such orders end with."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Final, NamedTuple
+
+from confluent_kafka import murmur2
+from msgspec import Struct
+
+from headrace.avro.codec import Codec
+from headrace.kernel.message import CommandMeta, EventMeta, Writer
+from headrace.orders.commands import CreateOrder, DeliverOrder, PayOrder, ShipOrder
+from headrace.orders.decider import Order, decide, evolve
+from headrace.orders.events import Line
+
+LINE: Final = Line("85123A", "WHITE HANGING HEART T-LIGHT HOLDER", 6, 255)
+LIFE: Final = (
+    CreateOrder([LINE], "GBP", "17850", date(2010, 12, 1)),
+    PayOrder("pay-536365", LINE.quantity * LINE.unit_price, "GBP"),
+    ShipOrder("Royal Mail", "RM 4418 2276 5GB"),
+    DeliverOrder(),
+)
+APART: Final = 5_000
+"""So many other orders take a step before an order takes its next: its steps are not in one batch."""
+
+
+class Frame(NamedTuple):
+    """A record as it is produced."""
+
+    partition: int
+    key: bytes
+    value: bytes
+
+
+def commands(codec: Codec, count: int, partitions: int) -> list[Frame]:
+    """So many commands, a multiple of four: every order's four steps in order, many orders at a time."""
+    frames = []
+    for number, (order, step) in enumerate(_steps(count // len(LIFE))):
+        name = _name(order)
+        # Without `issued_at`, since the same commands are stored again for every repeat.
+        meta = CommandMeta(command_id=_id(number), aggregate_id=name, actor="bench")
+        frames.append(_frame(name, codec.encode(step, meta), partitions))
+    return frames
+
+
+def delivered_orders(codec: Codec, count: int, partitions: int) -> list[Frame]:
+    """The newest event of so many orders: that they were delivered, with the whole order as its state."""
+    state = Order()
+    for command in LIFE:
+        (event,) = decide(command, state, 0)
+        state = evolve(state, event)
+    version = len(LIFE)
+    frames = []
+    for order in range(count):
+        name, command_id = _name(order), _id(order)
+        meta = EventMeta(
+            version=version,
+            event_id=f"orders/{name}/{version}",
+            aggregate_id=name,
+            occurred_at=1_291_190_400_000,
+            command_id=command_id,
+            command_offset=order,
+            correlation_id=command_id,
+            causation_id=command_id,
+            actor="bench",
+            writer=Writer("bench", 0),
+        )
+        frames.append(_frame(name, codec.encode(event, meta, state), partitions))
+    return frames
+
+
+def _steps(orders: int) -> Iterator[tuple[int, Struct]]:
+    apart = min(APART, orders)
+    for tick in range(orders + apart * (len(LIFE) - 1)):
+        for place, step in enumerate(LIFE):
+            if 0 <= tick - place * apart < orders:
+                yield tick - place * apart, step
+
+
+def _name(order: int) -> str:
+    return f"order-{order:08d}"
+
+
+def _id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012x}"
+
+
+def _frame(name: str, value: bytes, partitions: int) -> Frame:
+    key = name.encode()
+    return Frame(murmur2(key, partitions), key, value)

@@ -1,0 +1,176 @@
+"""Checks of commands against what they led to: one answer each, events exactly as answered, no effect twice."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition
+from headrace_load.verify.report import Check
+
+ACCEPTED: Final = "accepted"
+REFUSED: Final = "refused"
+REUSED: Final = "CommandIdReused"
+
+
+def answers(part: Partition, check: Check) -> None:
+    """One outcome for every command, one parked record for everything else, none for what was never sent."""
+    outcomes, parked = _outcomes_by_command(part), _parked_by_origin(part)
+    outcomes_from = _known_from(part.ends["outcomes"].low, outcomes)
+    parked_from = _known_from(part.ends["parked"].low, parked)
+    for command in part.commands:
+        answered, aside = outcomes.pop(command.offset, []), parked.pop(command.offset, [])
+        check.count(commands=bool(command.type), others=not command.type)
+        if command.offset >= (part.committed or 0) and not answered and not aside:
+            continue  # still to come: `positions` says so
+        place = part.place("commands", command.offset)
+        if command.type:
+            _one(check, place, "outcome", answered, 0 if command.offset < outcomes_from else 1)
+            _one(check, place, "parked record", aside, 0)
+        else:
+            _one(check, f"{place} ({command.why})", "outcome", answered, 0)
+            _one(check, f"{place} ({command.why})", "parked record", aside, 0 if command.offset < parked_from else 1)
+        _compare(part, check, command, answered, aside)
+    for offset in sorted(outcomes.keys() | parked.keys()):
+        if offset >= part.ends["commands"].low:
+            kind, found = ("outcomes", outcomes[offset]) if offset in outcomes else ("parked", parked[offset])
+            check.problem(f"{part.place(kind, found[0].offset)} answers command offset {offset}, where none lies")
+    check.count(outcomes=len(part.outcomes), parked=len(part.parked))
+
+
+def effects(part: Partition, check: Check) -> None:
+    """A command has as many events as its outcome says, up to the version that it says; refused ones have none."""
+    events: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in part.events:
+        events[event.command_offset].append(event)
+    outcomes = {outcome.command_offset: outcome for outcome in reversed(part.outcomes)}
+    known_from = _known_from(part.ends["outcomes"].low, outcomes)
+    reached: dict[str, int] = {}
+    for offset in sorted(events.keys() | outcomes.keys()):
+        found, outcome = events.get(offset, []), outcomes.get(offset)
+        reached.update((event.aggregate_id, event.version) for event in found)
+        if outcome is not None:
+            for problem in _wrong_effect(outcome, found, reached.get(outcome.aggregate_id, 0)):
+                check.problem(f"{part.place('commands', offset)} ({outcome.command_type}): {problem}")
+            check.count(accepted=outcome.result == ACCEPTED, refused=outcome.result != ACCEPTED)
+        elif offset >= known_from:
+            first = found[0]
+            check.problem(
+                f"{part.place('events', first.offset)} ({first.aggregate_id} version {first.version}) comes from "
+                f"command offset {offset}, which has no outcome"
+            )
+    check.count(events=len(part.events))
+
+
+def resends(part: Partition, check: Check, window_ms: int) -> None:
+    """Within the window a command id has one effect: each resend gets the first answer, another body is refused."""
+    outcomes = {outcome.command_offset: outcome for outcome in reversed(part.outcomes)}
+    complete = part.ends["commands"].low == part.ends["outcomes"].low == 0  # else a first answer may be deleted
+    firsts: dict[str, tuple[Command, Outcome]] = {}
+    for command in part.commands:
+        outcome = outcomes.get(command.offset)
+        if not command.type or outcome is None:
+            continue
+        first = firsts.get(command.command_id)
+        if first is None and not complete:
+            firsts[command.command_id] = command, outcome
+            continue
+        for problem in _wrong_resend(command, outcome, first, window_ms):
+            check.problem(f"{part.place('commands', command.offset)}: command {command.command_id} {problem}")
+        if first is not None:
+            check.count(resends=1)
+        if not outcome.repeated and outcome.code != REUSED:
+            firsts[command.command_id] = command, outcome
+    effective: dict[str, Event] = {}
+    for event in part.events:
+        before = effective.setdefault(event.command_id, event)
+        close = event.occurred_at - before.occurred_at <= window_ms
+        if close and event.command_offset != before.command_offset:
+            check.problem(
+                f"command {event.command_id} has events from two records, command offsets {before.command_offset} and "
+                f"{event.command_offset} of {part.domain}.commands[{part.number}]"
+            )
+        effective[event.command_id] = event
+    check.count(command_ids=len(firsts))
+
+
+def _one(check: Check, place: str, what: str, found: list[Outcome] | list[Parked], wanted: int) -> None:
+    if len(found) != wanted:
+        offsets = ", ".join(str(record.offset) for record in found) or "none"
+        check.problem(f"{place} has {len(found)} {what}s instead of {wanted} (offsets: {offsets})")
+
+
+def _compare(
+    part: Partition, check: Check, command: Command, answered: Iterable[Outcome], aside: Iterable[Parked]
+) -> None:
+    """Whether an answer is the answer to this very record."""
+    asked = (command.command_id, command.type, command.aggregate_id, command.aggregate_id.encode(), command.log_time)
+    for outcome in answered:
+        said = (outcome.command_id, outcome.command_type, outcome.aggregate_id, outcome.key, outcome.occurred_at)
+        if command.type and asked != said:
+            check.problem(f"{part.place('outcomes', outcome.offset)} answers {said}, the command was {asked}")
+    origin = (f"{part.domain}.commands", part.number, command.log_time, command.body)
+    for parked in aside:
+        if not command.type and origin != (parked.topic, parked.partition, parked.log_time, parked.content):
+            check.problem(
+                f"{part.place('parked', parked.offset)} is not the record that it says it is: "
+                f"{part.place('commands', command.offset)} has another key, value or time"
+            )
+
+
+def _wrong_effect(outcome: Outcome, found: list[Event], reached: int) -> Iterator[str]:
+    effective = outcome.result == ACCEPTED and not outcome.repeated
+    wanted = outcome.events if effective else 0
+    if outcome.result not in (ACCEPTED, REFUSED):
+        yield f"its result is {outcome.result!r}"
+    if outcome.result == REFUSED and (outcome.events or not outcome.code):
+        yield f"it was refused, and its outcome has {outcome.events} events and the code {outcome.code}"
+    if len(found) != wanted:
+        kind = "repeated" if outcome.repeated else outcome.result
+        yield f"it was {kind} with {wanted} events, the log has {len(found)} (offsets {[e.offset for e in found]})"
+    elif any((event.aggregate_id, event.command_id) != (outcome.aggregate_id, outcome.command_id) for event in found):
+        yield f"its outcome is for {outcome.aggregate_id}, its events are not"
+    elif not outcome.repeated and outcome.code != REUSED and outcome.version != reached:
+        yield f"its outcome says version {outcome.version}, the log says {reached}"
+
+
+def _wrong_resend(
+    command: Command, outcome: Outcome, first: tuple[Command, Outcome] | None, window_ms: int
+) -> Iterator[str]:
+    if first is None:
+        if outcome.repeated or outcome.code == REUSED:
+            yield "is answered as a resend, and nothing of its id was answered before"
+        return
+    asked, known = first
+    same = (command.type, command.aggregate_id, command.body) == (asked.type, asked.aggregate_id, asked.body)
+    if outcome.repeated:
+        if _content(outcome) != _content(known):
+            yield f"is answered {_content(outcome)}, the first time {_content(known)}"
+        if not same:
+            yield "has another content than the first time, and is answered like it"
+    elif outcome.code == REUSED and same:
+        yield "is refused as another command, and has the first one's content"
+    elif outcome.code != REUSED and command.log_time - asked.log_time <= window_ms:
+        yield f"is a resend of command offset {asked.offset}, and answered as if it were new ({outcome.result})"
+
+
+def _content(outcome: Outcome) -> tuple[object, ...]:
+    return outcome.result, outcome.code, outcome.message, outcome.version, outcome.events, outcome.body_hash.hex()
+
+
+def _outcomes_by_command(part: Partition) -> dict[int, list[Outcome]]:
+    found: dict[int, list[Outcome]] = {}
+    for outcome in part.outcomes:
+        found.setdefault(outcome.command_offset, []).append(outcome)
+    return found
+
+
+def _parked_by_origin(part: Partition) -> dict[int, list[Parked]]:
+    found: dict[int, list[Parked]] = {}
+    for parked in part.parked:
+        found.setdefault(parked.origin, []).append(parked)
+    return found
+
+
+def _known_from(low: int, offsets: Iterable[int]) -> float:
+    """The command offset from which on answers are still kept, when older ones were deleted from the topic."""
+    return 0 if low == 0 else min(offsets, default=float("inf"))

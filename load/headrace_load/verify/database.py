@@ -1,0 +1,108 @@
+"""The tables, read in one snapshot."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Self, cast
+
+import psycopg
+from psycopg import sql
+
+from headrace_load.verify.records import Checkpoint, Row
+from headrace_load.verify.report import CannotVerify
+
+CONNECT_TIMEOUT_S: Final = 10
+ROWS_AT_ONCE: Final = 5_000
+OPTIONS: Final = (
+    "-c timezone=UTC -c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
+)
+
+CHECKPOINTS: Final = """
+    SELECT projector, partition, next_offset, command_offset FROM headrace.checkpoints WHERE topic = %s"""
+
+JOURNAL: Final = """
+    SELECT "offset", aggregate_id, version, record_type, (date_part('epoch', logged_at) * 1000)::bigint, record
+    FROM headrace.journal WHERE topic = %s AND partition = %s ORDER BY "offset" """
+
+HISTORY: Final = """
+    SELECT aggregate_id, record FROM headrace.journal WHERE topic = %s AND aggregate_id = ANY(%s)
+    ORDER BY aggregate_id, version"""
+
+STRAYS: Final = """
+    SELECT partition, count(*) FROM headrace.journal WHERE topic = %s AND (partition < 0 OR partition >= %s)
+    GROUP BY partition ORDER BY partition"""
+
+Place = tuple[str, int]
+
+
+class Database:
+    """A connection to the database that only reads, and sees one moment of it."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._connection = psycopg.connect(
+                url, connect_timeout=CONNECT_TIMEOUT_S, application_name="headrace verify", options=OPTIONS
+            )
+        except psycopg.Error as error:
+            where = _address(url)
+            why = " ".join(str(error).split())
+            raise CannotVerify(f"no Postgres at {where} lets us in ({why}): is it up, is the address right?") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def require(self, *tables: str) -> None:
+        """Raise `CannotVerify` unless these tables exist."""
+        names = list(tables)
+        found = self._connection.execute("SELECT t FROM unnest(%s::text[]) t WHERE to_regclass(t) IS NULL", [names])
+        if missing := ", ".join(name for (name,) in found):
+            raise CannotVerify(f"no table {missing} in the database: run `headrace migrate`")
+
+    def checkpoints(self, topic: str) -> dict[int, dict[str, Checkpoint]]:
+        """The checkpoints of a topic, by partition and projector."""
+        found: dict[int, dict[str, Checkpoint]] = {}
+        for projector, partition, *position in self._connection.execute(CHECKPOINTS, [topic]):
+            found.setdefault(partition, {})[projector] = Checkpoint(*position)
+        return found
+
+    def journal(self, topic: str, partition: int) -> Iterator[Row]:
+        """The journal of a partition in offset order."""
+        return map(Row._make, self._stream(JOURNAL, [topic, partition]))
+
+    def strays(self, topic: str, partitions: int) -> list[tuple[int, int]]:
+        """Partition numbers that the topic does not have, with how many rows the journal holds under each."""
+        return cast("list[tuple[int, int]]", self._connection.execute(STRAYS, [topic, partitions]).fetchall())
+
+    def history(self, topic: str, aggregate_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Aggregate id and record of all events of some aggregates, each in order of version."""
+        return self._stream(HISTORY, [topic, list(aggregate_ids)])
+
+    def table(self, name: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """A table's rows; times come as milliseconds since 1970."""
+        query = sql.SQL("SELECT {} FROM {}").format(
+            sql.SQL(", ").join(map(_column, columns)), sql.Identifier(*name.split("."))
+        )
+        return self._stream(query, [])
+
+    def _stream(self, query: Any, parameters: list[Any]) -> Iterator[Any]:
+        with self._connection.cursor("verify", binary=True) as cursor:
+            cursor.itersize = ROWS_AT_ONCE
+            cursor.execute(query, parameters)
+            yield from cursor
+
+
+def _column(name: str) -> sql.Composable:
+    column = sql.Identifier(name)
+    if name.endswith("_at"):
+        return sql.SQL("(date_part('epoch', {}) * 1000)::bigint").format(column)
+    return column
+
+
+def _address(url: str) -> str:
+    """Host and port, without what else the address may hold."""
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return "that address"
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"

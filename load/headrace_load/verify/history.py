@@ -1,0 +1,86 @@
+"""Checks of the events by themselves: their versions, their copy in the journal, what their meta claims."""
+
+from headrace_load.verify.records import Event, Partition
+from headrace_load.verify.report import Check
+
+JOURNAL = "journal"
+
+
+def versions(part: Partition, check: Check) -> None:
+    """Each aggregate's versions are 1..n in the journal, rising in offset order; the topic goes on from there."""
+    newest: dict[str, Event] = {}
+    for event in part.events:
+        before = newest.get(event.aggregate_id)
+        reached = before.version if before else 0
+        if event.version <= reached:
+            check.problem(
+                f"{part.place('events', event.offset)}: {event.aggregate_id} has version {event.version} again, after "
+                f"version {reached} (commands {event.command_id} and {before.command_id if before else '-'})"
+            )
+            continue
+        if event.in_journal and event.version != reached + 1:
+            check.problem(
+                f"{event.aggregate_id}: the journal goes from version {reached} to {event.version} at offset "
+                f"{event.offset} of {part.domain}.events[{part.number}]"
+            )
+        newest[event.aggregate_id] = event
+    check.count(events=len(part.events), aggregates=len(newest))
+
+
+def journal(part: Partition, check: Check) -> None:
+    """The journal and the topic hold the same events; only what compaction may remove is in the journal alone."""
+    checkpoint = part.checkpoints.get(JOURNAL)
+    reached = checkpoint.next_offset if checkpoint else 0
+    newest = {event.aggregate_id: event.offset for event in part.events}
+    for event in part.events:
+        place = f"{part.place('events', event.offset)} ({event.aggregate_id} version {event.version})"
+        for difference in event.differences:
+            check.problem(f"{place}: {difference}")
+        if not event.in_journal and event.offset < reached:
+            check.problem(f"{place} is missing in the journal, which claims to hold all below offset {reached}")
+        last = newest[event.aggregate_id] == event.offset and event.aggregate_id not in part.erased
+        if not event.in_topic and last:
+            check.problem(f"{place} is in the journal and not in the topic, although nothing newer replaces it there")
+    check.count(
+        in_topic=sum(event.in_topic for event in part.events),
+        in_journal=sum(event.in_journal for event in part.events),
+        compared=sum(event.in_topic and event.in_journal for event in part.events),
+    )
+
+
+def facts(part: Partition, check: Check) -> None:
+    """Each event's ids and times follow from its command, and neither commands nor writers go backwards."""
+    commands = {command.offset: command for command in part.commands}
+    restored_to = command_offset = -1
+    for event in part.events:
+        place = part.place("events", event.offset)
+        event_id = f"{part.domain}/{event.aggregate_id}/{event.version}"
+        if event.event_id != event_id:
+            check.problem(f"{place}: its event id is {event.event_id!r}, not {event_id!r}")
+        if event.restored_to < restored_to:
+            check.problem(
+                f"{place}: its writer had restored to {event.restored_to}, an earlier one to {restored_to}: "
+                f"a process wrote after another had taken over"
+            )
+        if event.command_offset < command_offset:
+            check.problem(f"{place}: its command offset is {event.command_offset}, after {command_offset}")
+        restored_to, command_offset = max(restored_to, event.restored_to), max(command_offset, event.command_offset)
+        command = commands.get(event.command_offset)
+        if command is None:
+            continue
+        check.count(with_command=1)
+        if event.occurred_at != command.log_time:
+            check.problem(f"{place}: it occurred at {event.occurred_at}, its command was logged at {command.log_time}")
+        if (event.command_id, event.aggregate_id) != (command.command_id, command.aggregate_id):
+            check.problem(
+                f"{place}: it names command {event.command_id} for {event.aggregate_id}, at offset "
+                f"{event.command_offset} lies {command.command_id or 'no command'} for {command.aggregate_id or '-'}"
+            )
+    check.count(events=len(part.events))
+
+
+def contracts(part: Partition, check: Check) -> None:
+    """Every record that services wrote can be read."""
+    for problem in part.unreadable:
+        check.problem(problem)
+    check.count(events=len(part.events), outcomes=len(part.outcomes), parked=len(part.parked))

@@ -1,0 +1,98 @@
+"""The verifier's own small model of an order: what events make of it, and what its row shows."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+Fields = dict[str, Any]
+
+PROJECTOR: Final = "orders_v1"
+TABLE: Final = "orders_v1.orders"
+COLUMNS: Final = (
+    "order_id", "version", "status", "customer", "currency", "business_date", "line_count", "total", "paid",
+    "refund_owed", "payment_id", "carrier", "tracking", "created_at", "updated_at",
+)  # fmt: skip
+# What an order must be before each step, and what it is after it; None is before its first event.
+STEPS: Final = {
+    "OrderCreated": ((None,), "created"),
+    "OrderPaid": (("created",), "paid"),
+    "OrderShipped": (("paid",), "shipped"),
+    "OrderDelivered": (("shipped",), "delivered"),
+    "OrderCancelled": (("created", "paid"), "cancelled"),
+}
+
+
+class Order(NamedTuple):
+    """An order after some events; `lines` is a hash of them, since millions of orders are held at once."""
+
+    version: int
+    created_at: int
+    updated_at: int
+    status: str | None
+    lines: int
+    line_count: int
+    currency: str
+    customer: str | None
+    business_date: date | None
+    total: int
+    paid: int = 0
+    refund_owed: int = 0
+    payment_id: str | None = None
+    carrier: str | None = None
+    tracking: str | None = None
+    cancel_reason: str | None = None
+
+
+def after(order: Order | None, name: str, event: Fields) -> Order:
+    """The order after one more event."""
+    meta = event["meta"]
+    version, at = meta["version"], meta["occurred_at"]
+    if name == "OrderCreated":
+        lines, known = event["lines"], (event["currency"], event["customer"], event["business_date"])
+        return Order(version, at, at, "created", _hash(lines), len(lines), *known, event["total"])
+    if order is None:
+        order = Order(version, at, at, None, 0, 0, "", None, None, 0)
+    order = order._replace(version=version, updated_at=at, status=STEPS[name][1])
+    if name == "OrderPaid":
+        return order._replace(paid=event["amount"], payment_id=event["payment_id"])
+    if name == "OrderShipped":
+        return order._replace(carrier=event["carrier"], tracking=event["tracking"])
+    if name == "OrderCancelled":
+        return order._replace(refund_owed=event["refund_owed"], cancel_reason=event["reason"])
+    return order
+
+
+def broken_rules(order: Order | None, name: str, event: Fields) -> Iterator[str]:
+    """Which rules of the domain an event breaks, coming after what the order was."""
+    before = order.status if order else None
+    if before not in STEPS[name][0]:
+        yield f"{name} comes after {before or 'nothing'}"
+    if name == "OrderCreated":
+        total = sum(line["quantity"] * line["unit_price"] for line in event["lines"])
+        if total != event["total"] or total < 0 or not event["lines"]:
+            yield f"its total is {event['total']}, the sum of its {len(event['lines'])} lines {total}"
+    if name == "OrderPaid" and order and (event["amount"], event["currency"]) != (order.total, order.currency):
+        yield f"{event['amount']} {event['currency']} are paid for {order.total} {order.currency}"
+    if name == "OrderCancelled" and order and event["refund_owed"] != order.paid:
+        yield f"{event['refund_owed']} are owed back of {order.paid} paid"
+
+
+def wrong_state(order: Order, state: Fields) -> Iterator[str]:
+    """How the state in an event differs from the order as the model has it."""
+    for name, value in state.items():
+        mine, theirs = getattr(order, name, "unknown to the verifier"), _hash(value) if name == "lines" else value
+        if mine != theirs:
+            yield f"state.{name} differs" if name == "lines" else f"state.{name} is {theirs!r}, not {mine!r}"
+
+
+def row(order_id: str, order: Order) -> tuple[Any, ...]:
+    """The order's row, in the order of COLUMNS."""
+    return (
+        order_id, order.version, order.status, order.customer, order.currency, order.business_date, order.line_count,
+        order.total, order.paid, order.refund_owed, order.payment_id, order.carrier, order.tracking,
+        order.created_at, order.updated_at,
+    )  # fmt: skip
+
+
+def _hash(lines: list[Fields]) -> int:
+    return hash(tuple(tuple(line.values()) for line in lines))

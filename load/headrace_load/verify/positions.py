@@ -1,0 +1,57 @@
+"""Check of stored positions: within their topic, beyond what was applied, and at the end when all is quiet."""
+
+from collections.abc import Iterator
+
+from headrace_load.verify.history import JOURNAL
+from headrace_load.verify.records import Checkpoint, Partition
+from headrace_load.verify.report import Check
+
+
+def positions(part: Partition, check: Check, projectors: tuple[str, ...]) -> None:
+    """Projectors and handlers stand at the end of their topics, and no transaction is open."""
+    for kind, ends in part.ends.items():
+        if ends.stable < ends.high:
+            check.problem(
+                f"{part.domain}.{kind}[{part.number}]: a transaction is open, readers of committed records stop at "
+                f"{ends.stable} of {ends.high}"
+            )
+    for projector in projectors:
+        checkpoint = part.checkpoints.get(projector)
+        for problem in _wrong_checkpoint(part, projector, checkpoint):
+            check.problem(f"{projector} at {part.domain}.events[{part.number}]: {problem}")
+        check.count(checkpoints=checkpoint is not None)
+    for problem in _wrong_offset(part):
+        check.problem(f"handlers at {part.domain}.commands[{part.number}]: {problem}")
+    check.count(group_offsets=part.committed is not None)
+
+
+def _wrong_checkpoint(part: Partition, projector: str, checkpoint: Checkpoint | None) -> Iterator[str]:
+    if checkpoint is None:
+        if part.events:
+            yield f"no checkpoint, although {len(part.events)} events lie there"
+        return
+    next_offset = checkpoint.next_offset
+    if next_offset > part.ends["events"].high:
+        yield f"next offset {next_offset} is past the end, {part.ends['events'].high}"
+    behind = [event.offset for event in part.events if event.in_topic and event.offset >= next_offset]
+    if behind:
+        yield f"next offset {next_offset} is {len(behind)} events behind the newest, offset {behind[-1]}"
+    ahead = [event.offset for event in part.events if event.in_journal and event.offset >= next_offset]
+    if ahead and projector == JOURNAL:
+        yield f"next offset {next_offset} is not past the newest journaled event, offset {ahead[-1]}"
+    applied = max((event.command_offset for event in part.events if event.offset < next_offset), default=-1)
+    if checkpoint.command_offset != applied:
+        yield f"command offset {checkpoint.command_offset} is not the newest applied one, {applied}"
+
+
+def _wrong_offset(part: Partition) -> Iterator[str]:
+    committed = part.committed or 0
+    if committed > part.ends["commands"].high:
+        yield f"offset {committed} is past the end, {part.ends['commands'].high}"
+    waiting = sum(command.offset >= committed for command in part.commands)
+    if waiting:
+        yield f"offset {committed} leaves {waiting} records unanswered"
+    early = [outcome.command_offset for outcome in part.outcomes if outcome.command_offset >= committed]
+    early += [parked.origin for parked in part.parked if parked.origin >= committed]
+    if early:
+        yield f"offset {committed} is not past the newest answered command, offset {max(early)}"

@@ -1,0 +1,167 @@
+"""From bytes to what the checks look at: each record decoded once, the journal laid beside its topic by offset."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition, Record, Row
+from headrace_load.verify.schemas import Decoded, NotARecordError, Schemas
+
+Apply = Callable[[str, Decoded], None]
+"""What is told of each event in the journal, in offset order: the aggregate's id and the event."""
+
+ORIGIN: Final = ("topic", "partition", "offset", "timestamp", "message")
+
+
+def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) -> None:
+    """Read the command topic. Anything may lie there: what is not a command of the domain is kept as such."""
+    part.commands = [_command(part.domain, schemas, record) for record in records]
+    part.read["commands"] = len(part.commands)
+
+
+def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) -> None:
+    """Read the outcome topic."""
+    for record in records:
+        part.read["outcomes"] += 1
+        try:
+            decoded = schemas.decode(record.value)
+            if decoded.form.kind != "outcome":
+                raise NotARecordError(f"a {decoded.form.name}")
+        except NotARecordError as error:
+            part.unreadable.append(f"{part.place('outcomes', record.offset)} is no outcome: {error}")
+            continue
+        fields = decoded.fields
+        part.outcomes.append(Outcome(record.offset, record.key, *(fields[name] for name in Outcome._fields[2:])))
+
+
+def read_parked(part: Partition, records: Iterable[Record]) -> None:
+    """Read the parked topic."""
+    for record in records:
+        part.read["parked"] += 1
+        headers = dict(reversed(record.headers or []))  # the first of a name is ours
+        try:
+            topic, number, origin, log_time, reason = (_origin(headers, name) for name in ORIGIN)
+            parked = Parked(
+                record.offset, topic, int(number), int(origin), int(log_time), hash((record.key, record.value)), reason
+            )
+        except (LookupError, ValueError, AttributeError) as error:
+            why = f"header {error}" if isinstance(error, LookupError) else str(error)
+            part.unreadable.append(f"{part.place('parked', record.offset)} does not say where it came from: {why}")
+            continue
+        part.parked.append(parked)
+
+
+def read_events(
+    part: Partition, schemas: Schemas, records: Iterable[Record], rows: Iterable[Row], apply: Apply
+) -> None:
+    """Read the event topic and its journal side by side, and tell `apply` of every event in the journal."""
+    for record, row in side_by_side(records, rows):
+        part.read["events"] += record is not None
+        part.read["journal"] += row is not None
+        if record is not None:
+            key = (record.key or b"").decode(errors="replace")
+            if record.value is None and row is None:
+                part.erased.add(key)
+                continue
+            part.erased.discard(key)
+        decoded = _decode_event(part, schemas, record, row)
+        if decoded is None:
+            continue
+        part.events.append(_event(decoded, record, row))
+        if row is not None:
+            apply(row.aggregate_id, decoded)
+
+
+def side_by_side(records: Iterable[Record], rows: Iterable[Row]) -> Iterator[tuple[Record | None, Row | None]]:
+    """Records and rows in offset order, those of the same offset together."""
+    left, right = iter(records), iter(rows)
+    record, row = next(left, None), next(right, None)
+    while record is not None or row is not None:
+        if row is None or (record is not None and record.offset < row.offset):
+            yield record, None
+            record = next(left, None)
+        elif record is None or row.offset < record.offset:
+            yield None, row
+            row = next(right, None)
+        else:
+            yield record, row
+            record, row = next(left, None), next(right, None)
+
+
+def _command(domain: str, schemas: Schemas, record: Record) -> Command:
+    offset, log_time, key, value, _ = record
+    try:
+        decoded = schemas.decode(value)
+        if decoded.form.kind != "command" or decoded.form.domain != domain:
+            raise NotARecordError(f"a {decoded.form.name} is no command of {domain}")
+    except NotARecordError as error:
+        return Command(offset, log_time, key, "", "", "", hash((key, value)), str(error))
+    frame = value or b""
+    meta, end = schemas.meta(frame)
+    body = hash(frame[end:])
+    return Command(offset, log_time, key, decoded.form.name, meta["command_id"], meta["aggregate_id"], body)
+
+
+def _origin(headers: dict[str, Any], name: str) -> str:
+    header = f"kafka_dlt-{'exception' if name == 'message' else 'original'}-{name}"
+    text: str = headers[header].decode()
+    return text
+
+
+def _decode_event(part: Partition, schemas: Schemas, record: Record | None, row: Row | None) -> Decoded | None:
+    """The event as the journal has it, else as the topic has it; what cannot be read is noted."""
+    found = None
+    sources = (("the journal's copy of ", row and row.record), ("", record and record.value))
+    for source, frame in sources:
+        if found is not None or (row if source else record) is None:
+            continue
+        try:
+            decoded = schemas.decode(frame)
+            if decoded.form.kind != "event" or decoded.form.domain != part.domain:
+                raise NotARecordError(f"a {decoded.form.name}")
+            found = decoded
+        except NotARecordError as error:
+            offset = next(side.offset for side in (record, row) if side is not None)
+            part.unreadable.append(f"{source}{part.place('events', offset)} is no event: {error}")
+    return found
+
+
+def _event(decoded: Decoded, record: Record | None, row: Row | None) -> Event:
+    meta = decoded.fields["meta"]
+    source = record or row
+    assert source is not None  # noqa: S101 - one of the two is always there
+    return Event(
+        source.offset,
+        record is not None,
+        row is not None,
+        source.log_time,
+        decoded.form.name,
+        meta["aggregate_id"],
+        meta["version"],
+        meta["event_id"],
+        meta["occurred_at"],
+        meta["command_id"],
+        meta["command_offset"],
+        meta["writer"]["restored_to"],
+        tuple(differences(decoded, record, row)),
+    )
+
+
+def differences(decoded: Decoded, record: Record | None, row: Row | None) -> Iterator[str]:
+    """How a record, its row in the journal and what surrounds both disagree."""
+    meta, name = decoded.fields["meta"], decoded.form.name
+    if record is not None:
+        if record.key != meta["aggregate_id"].encode():
+            yield f"its key is {record.key!r}, its meta says {meta['aggregate_id']!r}"
+        header = dict(reversed(record.headers or [])).get("type")
+        if header != name.encode():
+            yield f"its header says type {header!r}, it is a {name}"
+    if row is not None:
+        columns = (row.aggregate_id, row.version, row.record_type)
+        content = (meta["aggregate_id"], meta["version"], name)
+        if columns != content:
+            yield f"the journal's columns say {columns}, its record {content}"
+    if record is not None and row is not None:
+        if record.value != row.record:
+            yield "the journal has other bytes than the topic"
+        if record.log_time != row.log_time:
+            yield f"the journal says it was logged at {row.log_time}, the topic at {record.log_time}"

@@ -1,0 +1,138 @@
+"""What the verifier keeps of each record: enough for every check, and no more, since there may be millions."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Headers = list[tuple[str, Any]] | None
+
+
+class Record(NamedTuple):
+    """A record of a topic as Kafka gives it; `log_time` in milliseconds."""
+
+    offset: int
+    log_time: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Row(NamedTuple):
+    """A row of the journal; `log_time` in milliseconds."""
+
+    offset: int
+    aggregate_id: str
+    version: int
+    record_type: str
+    log_time: int
+    record: bytes
+
+
+class Command(NamedTuple):
+    """A record of a command topic. `type` is empty for what is not a command; `why` says then what it is instead."""
+
+    offset: int
+    log_time: int
+    key: bytes | None
+    type: str
+    command_id: str
+    aggregate_id: str
+    body: int
+    """Hash of the command's own fields; of key and value for what is not a command."""
+    why: str = ""
+
+
+class Outcome(NamedTuple):
+    """The answer to one command record."""
+
+    offset: int
+    key: bytes | None
+    command_offset: int
+    command_id: str
+    aggregate_id: str
+    command_type: str
+    occurred_at: int
+    body_hash: bytes
+    result: str
+    code: str | None
+    message: str | None
+    version: int
+    events: int
+    repeated: bool
+
+
+class Parked(NamedTuple):
+    """A record set aside, and where its headers say that it came from."""
+
+    offset: int
+    topic: str
+    partition: int
+    origin: int
+    log_time: int
+    content: int
+    """Hash of key and value."""
+    reason: str
+
+
+class Event(NamedTuple):
+    """An event as the journal has it, or as the topic has it where the journal has none.
+
+    `differences` says how the two, or the record and what surrounds it, disagree.
+    """
+
+    offset: int
+    in_topic: bool
+    in_journal: bool
+    log_time: int
+    type: str
+    aggregate_id: str
+    version: int
+    event_id: str
+    occurred_at: int
+    command_id: str
+    command_offset: int
+    restored_to: int
+    differences: tuple[str, ...] = ()
+
+
+class Ends(NamedTuple):
+    """A topic's partition: its first offset, where readers of committed records stop, and its end."""
+
+    low: int
+    stable: int
+    high: int
+
+
+class Checkpoint(NamedTuple):
+    """Where a projector stands in a partition."""
+
+    next_offset: int
+    command_offset: int
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition number of a domain's four topics, with all that is stored about it; lists are in offset order."""
+
+    domain: str
+    number: int
+    partitions: int
+    ends: dict[str, Ends]
+    """By the topic's kind: commands, events, outcomes, parked."""
+    committed: int | None = None
+    """The handlers' offset in the command topic; None when there is none."""
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
+    """Aggregates whose newest record in the event topic has no value."""
+    unreadable: list[str] = field(default_factory=list)
+    """Events, outcomes and parked records that are not what their topic is for."""
+    read: Counter[str] = field(default_factory=Counter)
+    """How many records were read, by kind, the journal's rows among them."""
+
+    def place(self, kind: str, offset: int) -> str:
+        """How a record is named in a report."""
+        return f"{self.domain}.{kind}[{self.number}] offset {offset}"

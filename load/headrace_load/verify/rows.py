@@ -1,0 +1,79 @@
+"""Checks of what events add up to: the state in each event, and the rows of the read model."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from headrace_load.verify import orders
+from headrace_load.verify.report import PROBLEMS_KEPT, Check
+from headrace_load.verify.schemas import Decoded
+
+MODELS = {"orders": orders}
+"""By domain: a model of its own, for the domains that the verifier knows."""
+
+
+class Fold:
+    """A domain's journal, folded. What it keeps of a finished partition is a hash of each row."""
+
+    def __init__(self, model: Any, states: Check) -> None:
+        self._model = model
+        self._states = states
+        self._open: dict[str, Any] = {}
+        self.rows: dict[str, int] = {}
+
+    def apply(self, aggregate_id: str, event: Decoded) -> None:
+        """Fold one event in, and compare the state that it carries."""
+        model, (form, fields) = self._model, event
+        if form.name not in model.STEPS:
+            self._states.problem(f"{aggregate_id}: the verifier's model knows no {form.name}")
+            return
+        before = self._open.get(aggregate_id)
+        order = model.after(before, form.name, fields)
+        for problem in (*model.broken_rules(before, form.name, fields), *model.wrong_state(order, fields["state"])):
+            self._states.problem(f"{aggregate_id} version {fields['meta']['version']} ({form.name}): {problem}")
+        self._open[aggregate_id] = order
+        self._states.count(events=1)
+
+    def close_partition(self) -> None:
+        """Forget a partition's aggregates but for their rows; no other partition has events of them."""
+        self.rows.update((key, hash(self._model.row(key, order))) for key, order in self._open.items())
+        self._open = {}
+
+    def open_rows(self) -> dict[str, tuple[Any, ...]]:
+        """The rows of the open partition, by aggregate."""
+        return {key: self._model.row(key, order) for key, order in self._open.items()}
+
+
+def compare_rows(expected: dict[str, int], rows: Iterable[tuple[Any, ...]], check: Check) -> list[tuple[Any, ...]]:
+    """Note missing and extra rows; return the first rows that differ, for `explain` to say how. Empties `expected`."""
+    different: list[tuple[Any, ...]] = []
+    for row in rows:
+        check.count(rows=1)
+        wanted = expected.pop(row[0], None)
+        if wanted is None:
+            check.problem(f"{row[0]} has a row, and no event in the journal")
+        elif wanted == hash(row):
+            continue
+        elif len(different) < PROBLEMS_KEPT:
+            different.append(row)
+        else:
+            check.problem(f"{row[0]} differs, as others do")
+    for key in expected:
+        check.problem(f"{key} has events in the journal, and no row")
+    check.count(missing=len(expected))
+    expected.clear()
+    return different
+
+
+def explain(
+    columns: tuple[str, ...], different: Iterable[tuple[Any, ...]], expected: dict[str, tuple[Any, ...]], check: Check
+) -> None:
+    """Say column by column how rows differ from what they must be."""
+    for row in different:
+        wanted = expected.get(row[0], row)
+        check.problem(f"{row[0]}: {', '.join(_differences(columns, row, wanted)) or 'it differs'}")
+
+
+def _differences(columns: tuple[str, ...], row: tuple[Any, ...], wanted: tuple[Any, ...]) -> Iterator[str]:
+    for name, is_, must_be in zip(columns, row, wanted, strict=True):
+        if is_ != must_be:
+            yield f"{name} is {is_!r}, must be {must_be!r}"

@@ -1,0 +1,115 @@
+"""The verifier's own decoding: Confluent framing, the schema ids in the lock file, fastavro."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from fastavro import parse_schema, schemaless_reader
+from fastavro.schema import SchemaParseException
+
+from headrace_load.verify.report import CannotVerify
+
+PREFIX: Final = 5
+LARGEST: Final = 1_000_000
+# What fastavro raises on bytes that are not what their schema says; UnicodeDecodeError is a ValueError.
+BROKEN: Final = (
+    EOFError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError, StopIteration,
+)  # fmt: skip
+
+
+class NotARecordError(Exception):
+    """The bytes are no record of a known schema; the message says why."""
+
+
+class Form(NamedTuple):
+    """A schema as it was locked, ready to read with; `meta` reads a record's first field alone."""
+
+    domain: str
+    name: str
+    kind: str
+    whole: Any
+    meta: Any
+
+
+class Decoded(NamedTuple):
+    """A record's schema and fields; times stay milliseconds, dates become dates."""
+
+    form: Form
+    fields: dict[str, Any]
+
+
+class Schemas:
+    """All schemas of a lock file, by id."""
+
+    def __init__(self, entries: list[dict[str, Any]]) -> None:
+        self._forms = {entry["id"]: _form(entry) for entry in entries}
+
+    @classmethod
+    def read(cls, folder: Path) -> "Schemas":
+        """The schemas in the folder's `ids.json`."""
+        path = folder / "ids.json"
+        try:
+            return cls(json.loads(path.read_bytes()))
+        except OSError as error:
+            raise CannotVerify(
+                f"cannot read {path}: set HEADRACE_SCHEMAS or --schemas to the folder of ids.json"
+            ) from error
+        except (ValueError, LookupError, TypeError, SchemaParseException) as error:
+            raise CannotVerify(f"{path} is no list of schemas ({error}): restore it from version control") from error
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains that have commands, in order of name."""
+        return sorted({form.domain for form in self._forms.values() if form.kind == "command"})
+
+    def decode(self, frame: bytes | None) -> Decoded:
+        """The record in a value, read to its last byte."""
+        if frame is None:
+            raise NotARecordError("no value")
+        form = self._form_of(frame)
+        source = BytesIO(frame)
+        source.seek(PREFIX)
+        try:
+            fields: Any = schemaless_reader(source, form.whole, None)
+        except BROKEN as error:
+            raise NotARecordError(f"not a {form.name}: {type(error).__name__}: {error}") from error
+        if source.tell() != len(frame):
+            raise NotARecordError(f"{len(frame) - source.tell()} bytes too many for a {form.name}")
+        return Decoded(form, fields)
+
+    def meta(self, frame: bytes) -> tuple[dict[str, Any], int]:
+        """The meta of a command or an event, and where in the frame it ends."""
+        source = BytesIO(frame)
+        source.seek(PREFIX)
+        meta: Any = schemaless_reader(source, self._form_of(frame).meta, None)
+        return meta, source.tell()
+
+    def _form_of(self, frame: bytes) -> Form:
+        if len(frame) > LARGEST:
+            raise NotARecordError(f"{len(frame)} bytes, more than the {LARGEST} that a record may have")
+        if len(frame) < PREFIX or frame[0] != 0:
+            raise NotARecordError("not in Confluent framing")
+        number = int.from_bytes(frame[1:PREFIX], "big")
+        try:
+            return self._forms[number]
+        except KeyError:
+            raise NotARecordError(f"schema id {number} is not locked") from None
+
+
+def _form(entry: dict[str, Any]) -> Form:
+    schema = _whole_number_times(entry["schema"])
+    first = schema["fields"][0]["type"] if schema["fields"] else "null"
+    name = entry["record"].rpartition(".")[2]
+    return Form(entry["domain"], name, entry["kind"], parse_schema(schema), parse_schema(first))
+
+
+def _whole_number_times(schema: Any) -> Any:
+    """The schema with times left as the numbers that they are on the wire; making datetimes of them costs too much."""
+    if isinstance(schema, list):
+        return [_whole_number_times(branch) for branch in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if str(schema.get("logicalType", "")).startswith("timestamp-"):
+        return schema["type"]
+    return {key: _whole_number_times(value) for key, value in schema.items()}

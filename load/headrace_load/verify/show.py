@@ -1,0 +1,56 @@
+"""How a report looks to a person: a table on a terminal, plain lines elsewhere."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from headrace_load.verify.report import Check, Report
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the checks, then what is wrong, then the verdict."""
+    if console.is_terminal:
+        console.print(_table(report))
+    else:
+        for check in report.checks:
+            console.print(_plain_line(check), soft_wrap=True, highlight=False, markup=False)
+    for line in _problems(report):
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(verdict(report), style="green" if report.ok else "bold red"), soft_wrap=True)
+
+
+def verdict(report: Report) -> str:
+    """The report in one line."""
+    failed = [check.name for check in report.checks if not check.ok]
+    if failed:
+        total = sum(check.problems_total for check in report.checks)
+        return f"{total} problems, named by {', '.join(failed)} ({report.seconds:.1f} s)"
+    return f"all {len(report.checks)} checks passed ({report.seconds:.1f} s)"
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("", "check", "claim", "counted"):
+        table.add_column(column, overflow="fold")
+    for check in report.checks:
+        mark = Text("✓", style="green") if check.ok else Text(f"✗ {check.problems_total}", style="bold red")
+        table.add_row(mark, check.name, check.claim, Text(_counted(check), style="dim"))
+    return table
+
+
+def _plain_line(check: Check) -> str:
+    mark = "ok" if check.ok else f"WRONG ({check.problems_total})"
+    return f"{mark:<10} {check.name:<10} {check.claim}: {_counted(check)}"
+
+
+def _counted(check: Check) -> str:
+    return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in check.counted.items())
+
+
+def _problems(report: Report) -> Iterator[str]:
+    for check in report.checks:
+        yield from (f"  {check.name}: {problem}" for problem in check.problems)
+        if more := check.problems_total - len(check.problems):
+            yield f"  {check.name}: and {more:,} more"

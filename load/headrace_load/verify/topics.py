@@ -1,0 +1,145 @@
+"""The topics as a reader of committed records sees them, one partition at a time."""
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, Final, Self, cast
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from headrace_load.verify.records import Ends, Record
+from headrace_load.verify.report import CannotVerify
+
+KINDS: Final = ("commands", "events", "outcomes", "parked")
+TIMEOUT_S: Final = 15.0
+STALLED_S: Final = 30.0
+CHUNK: Final = 10_000
+
+
+class Topics:
+    """A connection to the brokers that only reads."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._where = bootstrap_servers
+        client: dict[str, Any] = {
+            "bootstrap.servers": bootstrap_servers,
+            "log_level": 0,
+            "error_cb": lambda _: None,
+            **_environment(),
+        }
+        self._admin = AdminClient(client)
+        self._partitions = self._list()
+        self._consumer = Consumer(
+            {
+                **client,
+                "group.id": "headrace.verify",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+                "fetch.message.max.bytes": 4_000_000,
+                # Enough to keep the reader busy, little enough to keep memory flat.
+                "queued.max.messages.kbytes": 32_768,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def partitions(self, domain: str) -> int:
+        """How many partitions each topic of a domain has."""
+        names = [f"{domain}.{kind}" for kind in KINDS]
+        if missing := [name for name in names if name not in self._partitions]:
+            raise CannotVerify(f"no topic {', '.join(missing)} at {self._where}: run `headrace topics create`")
+        counts = {name: self._partitions[name] for name in names}
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
+            raise CannotVerify(f"the topics of {domain} differ in partitions, so that their keys do not meet: {listed}")
+        return counts[names[0]]
+
+    def ends(self, domain: str, partitions: int) -> list[dict[str, Ends]]:
+        """The ends of a domain's topics, by kind, for each partition number."""
+        places = [TopicPartition(f"{domain}.{kind}", number) for number in range(partitions) for kind in KINDS]
+        low = self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+        stable = self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+        high = self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        return [
+            {kind: Ends(*(found[f"{domain}.{kind}", number] for found in (low, stable, high))) for kind in KINDS}
+            for number in range(partitions)
+        ]
+
+    def committed(self, group: str, topic: str, partitions: int) -> list[int | None]:
+        """A consumer group's offset in each partition of a topic, None where it has none."""
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        asked = [ConsumerGroupTopicPartitions(group, places)]
+        futures = self._admin.list_consumer_group_offsets(asked, require_stable=True, request_timeout=TIMEOUT_S)
+        found = {entry.partition: entry.offset for entry in futures[group].result().topic_partitions}
+        return [found[number] if found.get(number, -1) >= 0 else None for number in range(partitions)]
+
+    def records(self, topic: str, partition: int, ends: Ends) -> Iterator[Record]:
+        """The committed records of a partition, oldest first; read one partition to its end before the next."""
+        if ends.low >= ends.stable:
+            return
+        self._consumer.assign([TopicPartition(topic, partition, ends.low)])
+        moved = time.monotonic()
+        while time.monotonic() - moved < STALLED_S:
+            for message in cast("list[Any]", self._consumer.consume(CHUNK, 0.2)):
+                error = message.error()
+                if error is None and message.offset() < ends.stable:
+                    yield _record(message)
+                if _is_end(message, error, ends):
+                    self._consumer.unassign()
+                    return
+                moved = time.monotonic()
+        raise CannotVerify(f"{topic}[{partition}] cannot be read to its end, offset {ends.stable}: is a broker down?")
+
+    def _list(self) -> dict[str, int]:
+        try:
+            found = self._admin.list_topics(timeout=TIMEOUT_S).topics
+        except KafkaException as error:
+            raise CannotVerify(
+                f"no Kafka broker answers at {self._where} ({error.args[0].str()}): is it up, is the address right?"
+            ) from error
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def _offsets(self, places: list[TopicPartition], spec: Any, isolation: Any) -> dict[tuple[str, int], int]:
+        asked = dict.fromkeys(places, spec)
+        futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_S)
+        return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+
+
+def _record(message: Any) -> Record:
+    return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers())
+
+
+def _is_end(message: Any, error: KafkaError | None, ends: Ends) -> bool:
+    """Whether there is nothing after this message; markers and aborted records leave only the end event to tell."""
+    if error is None:
+        return bool(message.offset() + 1 >= ends.stable)
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's public name
+        return bool(message.offset() >= ends.stable)
+    if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):  # noqa: SLF001
+        return False
+    raise KafkaException(error)
+
+
+def _environment() -> dict[str, str]:
+    """KAFKA_CLIENT__SECURITY_PROTOCOL=SASL_SSL is librdkafka's security.protocol, and so on for every property."""
+    prefix = "KAFKA_CLIENT__"
+    return {
+        name.removeprefix(prefix).lower().replace("_", "."): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }

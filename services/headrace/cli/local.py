@@ -1,0 +1,144 @@
+"""`headrace local`: Kafka and PostgreSQL that outlive the command which started them, one pair a folder."""
+
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from headrace.cli.options import AsJson, print_json
+from headrace.kernel.errors import Fault, Misconfigured
+
+if TYPE_CHECKING:
+    from headrace.local import LocalServers
+
+NOT_RUNNING = 3
+
+app = typer.Typer(no_args_is_help=True)
+Directory = Annotated[Path, typer.Option("--directory", "-d", help="The servers' folder; each folder has its own.")]
+DIRECTORY = Path(".headrace/local")
+
+
+class Server(StrEnum):
+    """One of the two."""
+
+    KAFKA = "kafka"
+    POSTGRES = "postgres"
+
+
+@app.command()
+def up(
+    directory: Directory = DIRECTORY,
+    kafka: Annotated[bool, typer.Option("--kafka/--no-kafka", help="Start Kafka.")] = True,
+    postgres: Annotated[bool, typer.Option("--postgres/--no-postgres", help="Start PostgreSQL.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Start the servers that do not run yet, and leave them running.
+
+    Only what a shell reads goes to standard output: eval "$(headrace local up)".
+    """
+    servers = _servers_in(directory)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    _show_progress()
+    new_kafka, new_postgres = kafka and not servers.kafka.running, postgres and not servers.postgres.running
+    with console.status("starting"):
+        servers.start(kafka=new_kafka, postgres=new_postgres)
+    state = _state_of(servers)
+    if as_json:
+        print_json(state)
+        return
+    if not (new_kafka or new_postgres):
+        console.print("already up")
+    _print_state(state, console)
+    for name, value in state["environment"].items():
+        typer.echo(f"export {name}={value}")
+
+
+@app.command()
+def down(
+    directory: Directory = DIRECTORY,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove their data, too.")] = False,
+) -> None:
+    """Stop the servers. Exit code 0 also when none runs."""
+    servers = _servers_in(directory)
+    state = _state_of(servers)
+    stopped = [name for name in Server if state[name] and state[name]["running"]]
+    if delete and any(state[name] for name in Server):
+        servers.remove()
+    else:
+        servers.stop()
+    typer.echo(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command()
+def status(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
+    """Say where the servers are. Exit code 0: all that were started here run; 3: one does not, or none was."""
+    state = _state_of(_servers_in(directory))
+    if as_json:
+        print_json(state)
+    else:
+        _print_state(state, Console(highlight=False, soft_wrap=True))
+    started = [state[name] for name in Server if state[name]]
+    if not started or not all(server["running"] for server in started):
+        raise typer.Exit(NOT_RUNNING)
+
+
+@app.command()
+def logs(
+    server: Annotated[Server | None, typer.Argument(help="Whose log; both when left out.")] = None,
+    directory: Directory = DIRECTORY,
+    lines: Annotated[int, typer.Option(min=1, help="How many lines, counted from the end.")] = 50,
+) -> None:
+    """Print the end of the servers' logs."""
+    servers = _servers_in(directory)
+    files = {Server.KAFKA: servers.kafka.log_file, Server.POSTGRES: servers.postgres.log_file}
+    found = {name: file for name, file in files.items() if server in (None, name) and file.exists()}
+    if not found:
+        raise Misconfigured(f"there is no log in {directory}: `headrace local up` starts servers there")
+    for name, file in found.items():
+        typer.echo(f"==> {name}: {file}", err=True)
+        typer.echo("\n".join(file.read_text(errors="replace").splitlines()[-lines:]))
+
+
+def _servers_in(directory: Path) -> "LocalServers":
+    try:
+        from headrace.local import LocalServers  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"{error.name} is not installed: pip install 'headrace[local]'") from error
+    return LocalServers(directory, detached=True)
+
+
+def _show_progress() -> None:
+    progress = logging.getLogger("headrace.local")
+    progress.addHandler(logging.StreamHandler())
+    progress.setLevel(logging.INFO)
+
+
+def _state_of(servers: "LocalServers") -> dict[str, Any]:
+    """For each server that was ever started here: whether it runs, its address, process and log."""
+    state: dict[str, Any] = {"directory": str(servers.directory)}
+    environment = {}
+    for name, variable in ((Server.KAFKA, "KAFKA_BOOTSTRAP_SERVERS"), (Server.POSTGRES, "DATABASE_URL")):
+        server = getattr(servers, name)
+        try:
+            address = servers.kafka.bootstrap_servers if name is Server.KAFKA else servers.postgres.url
+        except Fault:
+            state[name] = None
+            continue
+        state[name] = {"running": server.running, "address": address, "pid": server.pid, "log": str(server.log_file)}
+        if server.running:
+            environment[variable] = address
+    return state | {"environment": environment | ({"HEADRACE_PROFILE": "local"} if environment else {})}
+
+
+def _print_state(state: dict[str, Any], console: Console) -> None:
+    for name in Server:
+        server = state[name]
+        if server is None:
+            console.print(f"{name}: never started in {state['directory']}")
+        elif server["running"]:
+            console.print(f"{name}: {server['address']}  pid {server['pid']}  log {server['log']}")
+        else:
+            console.print(f"{name}: stopped  log {server['log']}")

@@ -1,0 +1,96 @@
+"""What ships for tests of rules: a history, a command, an outcome; facts, a view, its rows."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from headrace.kernel.aggregate import Aggregate
+from headrace.kernel.message import Fact
+from headrace.kernel.view import Key, Table, View
+from headrace.orders.commands import DeliverOrder, PayOrder
+from headrace.orders.decider import UnknownOrder, orders
+from headrace.orders.events import Line, OrderCreated, OrderPaid
+from headrace.testing import facts, fold, given
+
+CREATED = OrderCreated([Line("A", "", 1, 5)], "GBP", None, date(2010, 12, 1), 5)
+PAID = OrderPaid("p", 5, "GBP")
+
+
+class Ring(Struct, frozen=True):
+    pass
+
+
+class Rang(Struct, frozen=True):
+    at: int
+
+
+def ring(_command: Ring, _rings: int, at: int) -> list[Rang]:
+    return [Rang(at)]
+
+
+def rang(rings: int, _event: Rang) -> int:
+    return rings + 1
+
+
+bells: Aggregate[Ring, int, Rang] = Aggregate(
+    name="bells", initial=0, decide=ring, evolve=rang, commands=Ring, events=Rang
+)
+
+
+def test_a_history_is_folded_before_the_command_is_decided() -> None:
+    assert given(orders, CREATED).when(PayOrder("p", 5, "GBP")) == [PAID]
+
+
+def test_a_refusal_is_raised_to_the_test() -> None:
+    with pytest.raises(UnknownOrder):
+        given(orders).when(DeliverOrder())
+
+
+def test_a_test_says_when_a_command_was_appended() -> None:
+    assert given(bells, Rang(1)).when(Ring(), at=1_700_000_000_000) == [Rang(1_700_000_000_000)]
+    assert given(bells).when(Ring()) == [Rang(0)]
+
+
+def test_facts_count_their_versions_and_carry_the_state_after_them() -> None:
+    log = list(facts(orders, "o-1", CREATED, PAID))
+    assert [fact.version for fact in log] == [1, 2]
+    assert [fact.state.status for fact in log] == ["created", "paid"]
+    assert {fact.aggregate_id for fact in log} == {"o-1"}
+    assert {fact.topic for fact in log} == {"orders.events"}
+
+
+class Bell(Struct, frozen=True):
+    bell: str
+    rung: int
+
+
+def bell_key(fact: Fact[Any]) -> tuple[Key, ...]:
+    return ((fact.aggregate_id,), ("all",))
+
+
+def bell_row(key: Key, row: Bell | None, fact: Fact[Any]) -> Bell | None:
+    if fact.event.at < 0:
+        return None
+    return Bell(key[0], 1) if row is None else replace(row, rung=row.rung + 1)
+
+
+BELLS = View(
+    name="bells",
+    sources=("bells",),
+    table=Table(name="bells", row=Bell, key=("bell",), ddl=""),
+    keys=bell_key,
+    evolve=bell_row,
+)
+
+
+def test_a_fold_touches_every_row_that_a_fact_names() -> None:
+    log = [*facts(bells, "big", Rang(1), Rang(2)), *facts(bells, "small", Rang(3))]
+    assert {key[0]: row.rung for key, row in fold(BELLS, log).items()} == {"big": 2, "small": 1, "all": 3}
+
+
+def test_a_row_that_becomes_none_is_gone() -> None:
+    assert fold(BELLS, facts(bells, "big", Rang(1), Rang(-1))) == {}
+    assert fold(BELLS, facts(bells, "big", Rang(-1))) == {}

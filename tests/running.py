@@ -1,0 +1,199 @@
+"""A whole Headrace for a test: topics, database and services as processes, on real servers."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from headrace.avro.codec import Codec
+from headrace.avro.contract import read_lock
+from headrace.cli.options import load_app
+from headrace.client import CommandClient
+from headrace.kafka.clients import admin_client, reader_config
+from headrace.kafka.reading import high_watermarks, read_to
+from headrace.kernel.message import CommandMeta
+from headrace.local import Supervisor
+from headrace.settings import Settings
+from headrace_load.verify import Report, verify
+from msgspec import Struct
+
+ROOT = Path(__file__).parent.parent
+PARTITIONS = 4
+
+
+class Running:
+    """One application's topics and tables, and the processes that a test starts on them."""
+
+    def __init__(self, kafka: str, database: str, folder: Path, app: str, schemas: Path, services: Supervisor) -> None:
+        self.app_path = app
+        self.app = load_app(app)
+        self.schemas = schemas
+        self.folder = folder
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE_", "KAFKA_"))},
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "DATABASE_URL": database,
+            "HEADRACE_PROFILE": "local",
+            "HEADRACE_PARTITIONS": str(PARTITIONS),
+            "HEADRACE_SCHEMAS": str(schemas),
+            "HEADRACE_APP": app,
+            "KAFKA_CONSUMER__SESSION_TIMEOUT_MS": "6000",
+            "PYTHONPATH": os.pathsep.join(map(str, [ROOT / "services", ROOT / "load", ROOT / "tests"])),
+        }
+        self.settings = Settings(
+            KAFKA_BOOTSTRAP_SERVERS=kafka,
+            DATABASE_URL=database,
+            HEADRACE_PROFILE="local",
+            HEADRACE_PARTITIONS=PARTITIONS,
+            HEADRACE_SCHEMAS=schemas,
+        )
+        self.codec = Codec(self.app, read_lock(schemas))
+        self.services = services
+        self.admin: AdminClient = admin_client(self.settings)
+
+    def headrace(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the command as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", "headrace", *arguments],
+            env=self.env | (env or {}),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self, name: str, *arguments: str, **env: str) -> None:
+        """Start a service and keep it running; `env` adds variables."""
+        self.services.start(name, [sys.executable, "-m", "headrace", *arguments], self.log(name), self.env | env)
+
+    def start_projectors(self) -> None:
+        """One replica of each."""
+        for view in [*(view.name for view in self.app.views), "journal"]:
+            self.start(f"project-{view}", "project", view)
+
+    def log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def send(self, aggregate: str, *commands: tuple[str, Struct], **meta: str | int) -> list[str]:
+        """Append commands, each with its aggregate's id; returns the command ids."""
+        client = CommandClient(self.codec, self.settings)
+        ids = []
+        for aggregate_id, command in commands:
+            made = CommandMeta(**{"command_id": str(uuid4()), "aggregate_id": aggregate_id, **meta})  # type: ignore[arg-type]
+            client.send(self.app.aggregate(aggregate), command, made)
+            ids.append(made.command_id)
+        client.flush()
+        return ids
+
+    def read(self, topic: str) -> list[tuple[int, int, bytes | None, bytes | None]]:
+        """The committed records of a topic: partition, offset, key, value."""
+        places = [(topic, number) for number in range(PARTITIONS)]
+        consumer = Consumer(reader_config(self.settings) | {"auto.offset.reset": "earliest"})
+        try:
+            return [
+                (record.partition(), record.offset(), record.key(), record.value())
+                for chunk in read_to(consumer, dict.fromkeys(places, 0), high_watermarks(self.admin, places))
+                for record in chunk
+            ]
+        finally:
+            consumer.close()
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """A group's committed offsets, settled."""
+        consumer = Consumer(reader_config(self.settings) | {"group.id": group})
+        try:
+            places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+            return {entry.partition: entry.offset for entry in consumer.committed(places, timeout=10)}
+        except KafkaException:
+            return {}
+        finally:
+            consumer.close()
+
+    def is_quiet(self) -> bool:
+        """Every command answered, every event in every projection."""
+        ends: dict[str, int] = {}
+        for aggregate in self.app.aggregates:
+            places = [(aggregate.command_topic, number) for number in range(PARTITIONS)]
+            committed = self.committed(f"headrace.handle.{aggregate.name}", aggregate.command_topic)
+            for (_, number), end in high_watermarks(self.admin, places).items():
+                if end and committed.get(number, -1) < end:
+                    return False
+            for partition, offset, _, _ in self.read(aggregate.event_topic):
+                place = f"{aggregate.event_topic}/{partition}"
+                ends[place] = max(ends.get(place, 0), offset + 1)
+        wanted = ["journal", *(view.schema for view in self.app.views)]
+        found = {
+            (projector, f"{topic}/{number}"): offset
+            for projector, topic, number, offset in self.rows(
+                "SELECT projector, topic, partition, next_offset FROM headrace.checkpoints"
+            )
+        }
+        return all(found.get((name, place), 0) >= end for name in wanted for place, end in ends.items())
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What the database answers."""
+        with psycopg.connect(self.env["DATABASE_URL"]) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def wait_until_quiet(self, seconds: float = 90) -> None:
+        self.wait(self.is_quiet, "everything answered and projected", seconds)
+
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+        """Wait for a condition; on failure show the services' last lines."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.services.check()
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"--- {path.name}\n{path.read_text()[-1500:]}" for path in self.folder.glob("*.log"))
+                raise AssertionError(f"not within {seconds:.0f} s: {what}\n{logs}")
+            threading.Event().wait(0.05)
+
+    def verify(self) -> Report:
+        domains = tuple(aggregate.name for aggregate in self.app.aggregates)
+        return verify(self.env["KAFKA_BOOTSTRAP_SERVERS"], self.env["DATABASE_URL"], self.schemas, domains=domains)
+
+    def assert_sound(self) -> Report:
+        """Stop nothing, wait for quiet, verify; the report for further questions."""
+        self.wait_until_quiet()
+        report = self.verify()
+        assert report.ok, json.dumps(report.as_json(), indent=1)
+        return report
+
+    def remove(self) -> None:
+        """Forget the topics; their groups' offsets go with them."""
+        topics = {topic for aggregate in self.app.aggregates for topic in aggregate.topics}
+        existing = topics & set(self.admin.list_topics(timeout=10).topics)
+        for future in self.admin.delete_topics(sorted(existing)).values() if existing else ():
+            future.result()
+        self.wait(lambda: not topics & set(self.admin.list_topics(timeout=10).topics), "topics deleted", 20)
+
+
+@contextmanager
+def running(
+    kafka: str,
+    database: str,
+    folder: Path,
+    app: str = "headrace.app:app",
+    schemas: Path = ROOT / "schemas",
+    **topics: str,
+) -> Iterator[Running]:
+    """An application with its topics (`topics` overrides settings, dots as underscores) and its tables."""
+    with Supervisor() as services:
+        heart = Running(kafka, database, folder, app, schemas, services)
+        overrides = [f"--config={name.replace('_', '.')}={value}" for name, value in topics.items()]
+        for arguments in (["topics", "create", *overrides], ["migrate"]):
+            done = heart.headrace(*arguments)
+            assert done.returncode == 0, done.stderr
+        yield heart
+        services.stop()
+    heart.remove()
