@@ -14,6 +14,8 @@ from uuid import uuid4
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.cli.options import load_app
@@ -24,7 +26,6 @@ from headrace.kernel.message import CommandMeta
 from headrace.local import Supervisor
 from headrace.settings import Settings
 from headrace_load.verify import Report, verify
-from msgspec import Struct
 
 ROOT = Path(__file__).parent.parent
 PARTITIONS = 4
@@ -46,8 +47,8 @@ class Running:
             "HEADRACE_PARTITIONS": str(PARTITIONS),
             "HEADRACE_SCHEMAS": str(schemas),
             "HEADRACE_APP": app,
-            "KAFKA_CONSUMER__SESSION_TIMEOUT_MS": "6000",
-            "PYTHONPATH": os.pathsep.join(map(str, [ROOT / "services", ROOT / "load", ROOT / "tests"])),
+            "KAFKA_CONSUMER__SESSION_TIMEOUT_MS": "3000",
+            "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), f"{ROOT}/services", f"{ROOT}/load"]),
         }
         self.settings = Settings(
             KAFKA_BOOTSTRAP_SERVERS=kafka,
@@ -83,6 +84,16 @@ class Running:
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
+
+    def owned(self, name: str) -> set[str]:
+        """The partitions that a service owns, as its log tells it."""
+        owned: set[str] = set()
+        for line in self.log(name).read_text().splitlines():
+            if "partitions acquired" in line:
+                owned |= set(map(str, json.loads(line)["partitions"]))
+            elif "partitions released" in line:
+                owned -= set(map(str, json.loads(line)["partitions"]))
+        return owned
 
     def send(self, aggregate: str, *commands: tuple[str, Struct], **meta: str | int) -> list[str]:
         """Append commands, each with its aggregate's id; returns the command ids."""
@@ -144,6 +155,11 @@ class Running:
         """What the database answers."""
         with psycopg.connect(self.env["DATABASE_URL"]) as connection:
             return connection.execute(query.encode()).fetchall()
+
+    def change(self, statement: str) -> None:
+        """Change the database behind everybody's back."""
+        with psycopg.connect(self.env["DATABASE_URL"]) as connection:
+            connection.execute(statement.encode())
 
     def wait_until_quiet(self, seconds: float = 90) -> None:
         self.wait(self.is_quiet, "everything answered and projected", seconds)

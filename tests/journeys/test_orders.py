@@ -4,12 +4,13 @@ import json
 import uuid
 
 import pytest
+
 from running import ROOT, Running
 
 pytestmark = pytest.mark.edge
 
 CREATE = (
-    "send", "orders", "CreateOrder", "--field", "currency=GBP", "--field", "business_date=2010-12-01", "--field", "customer=17850",
+    "send", "orders", "CreateOrder", "--field", "currency=GBP", "--field", "business_date=2010-12-01",
     "--field", 'lines=[{"sku": "85123A", "description": "HEART T-LIGHT", "quantity": 6, "unit_price": 255}]',
 )  # fmt: skip
 PAY = ("send", "orders", "PayOrder", "--field", "payment_id=p-1", "--field", "amount=1530", "--field", "currency=GBP")

@@ -1,6 +1,7 @@
 """All checks of one partition, on what was read from a log in memory."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def wrong(part: Partition) -> dict[str, list[str]]:
     return {name: check.problems for name, check in checks.items() if check.problems}
 
 
-CHECKS = {
+CHECKS: dict[str, Callable[[Partition, Check], None]] = {
     "versions": history.versions,
     "journal": history.journal,
     "facts": history.facts,

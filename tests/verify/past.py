@@ -20,7 +20,7 @@ LINES = [{"sku": "85123A", "description": "a heart", "quantity": 6, "unit_price"
 CREATE = {"lines": LINES, "currency": "GBP", "customer": "17850", "business_date": date(2010, 12, 1)}
 PAY = {"payment_id": "p-1", "amount": 1530, "currency": "GBP"}
 SHIP = {"carrier": "Post", "tracking": "T1"}
-BLANK = {
+BLANK: dict[str, Any] = {
     "status": "", "lines": [], "currency": "", "customer": None, "business_date": None, "total": 0, "paid": 0,
     "refund_owed": 0, "payment_id": None, "carrier": None, "tracking": None, "cancel_reason": None,
 }  # fmt: skip

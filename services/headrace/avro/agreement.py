@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
 from msgspec import inspect
 
-from headrace.avro.contract import Catalogue, split
+from headrace.avro.contract import ENVELOPE, Catalogue, split
 from headrace.avro.schema import Schema, definitions
+from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
+from headrace.kernel.message import CommandMeta, EventMeta, Outcome
 
-INTEGERS: Final = ("int", "long")
+LIKE: Final = {"int": "integer", "long": "integer", "enum": "string"}
 SIMPLE: Final[dict[type, str]] = {
     inspect.StrType: "string",
     inspect.LiteralType: "string",
@@ -25,64 +26,93 @@ SIMPLE: Final[dict[type, str]] = {
 
 
 def disagreements(app: App, catalogue: Catalogue) -> Iterator[str]:
-    """Each message type of the app that has no schema, or another one than its fields say, a line each."""
+    """What is in the app and not in its schemas, or the other way round, a line each."""
+    yield from mismatches(app, catalogue)
     for aggregate in app.aggregates:
-        folder = f"schemas/{aggregate.name}"
-        for kind in (*aggregate.command_types, *aggregate.event_types, *aggregate.upcasts):
+        known = {kind.__name__ for kind in _kinds(aggregate)}
+        for domain, name in catalogue.newest:
+            if domain == aggregate.name and name not in known:
+                yield f"{name} has a schema in schemas/{domain} but no class in the app: keep it, or give an upcast"
+
+
+def mismatches(app: App, catalogue: Catalogue) -> Iterator[str]:
+    """Each message type that has no locked schema, or another one than its fields say, a line each."""
+    outcome = catalogue.newest.get((ENVELOPE, Outcome.__name__))
+    if outcome is None:
+        yield "outcomes have no locked schema: run `headrace schemas lock`"
+    else:
+        yield from _compare(Outcome, outcome.schema, Outcome.__name__)
+    for aggregate in app.aggregates:
+        for kind in _kinds(aggregate):
             contract = catalogue.newest.get((aggregate.name, kind.__name__))
             if contract is None:
-                yield f"{kind.__name__} has no schema: write {folder}/{kind.__name__}.v1.avsc and lock it"
+                path = f"schemas/{aggregate.name}/{kind.__name__}.v1.avsc"
+                yield f"{kind.__name__} has no locked schema: write {path}, then `headrace schemas lock`"
                 continue
-            _, body, state = split(contract)
+            meta, body, state = split(contract)
+            yield from _compare(CommandMeta if state is None else EventMeta, meta, f"{kind.__name__}.meta")
             yield from _compare(kind, body, kind.__name__)
             if state is not None:
                 yield from _compare(aggregate.state_type, state, f"{kind.__name__}.state")
-        known = {kind.__name__ for kind in (*aggregate.command_types, *aggregate.event_types, *aggregate.upcasts)}
-        for domain, name in catalogue.newest:
-            if domain == aggregate.name and name not in known:
-                yield f"{name} has a schema in {folder} but no class in the app: keep the class, or give an upcast"
+
+
+def _kinds(aggregate: Aggregate[Any, Any, Any]) -> tuple[type, ...]:
+    return (*aggregate.command_types, *aggregate.event_types, *aggregate.upcasts)
 
 
 def _compare(kind: type, schema: Schema, where: str) -> Iterator[str]:
-    in_code, in_schema = _shape_of_type(inspect.type_info(kind)), _shape_of_schema(schema, dict(definitions(schema)))
+    try:
+        in_code = _shape_of_type(inspect.type_info(kind), ())
+    except (Misconfigured, TypeError) as error:
+        yield f"{where}: {error}"
+        return
+    in_schema = _shape_of_schema(schema, dict(definitions(schema)), ())
     if in_code != in_schema:
-        yield f"{where}: the class says {in_code}, the schema says {in_schema}"
+        yield (
+            f"{where}: the class says {in_code}, the locked schema says {in_schema}: "
+            f"make them agree, then `headrace schemas lock`"
+        )
 
 
-def _shape_of_type(info: inspect.Type) -> Any:
+def _shape_of_type(info: inspect.Type, above: tuple[type, ...]) -> Any:
+    """A value that is equal for a type and a schema of one meaning; `above` holds the records that this one is in."""
     if isinstance(info, inspect.StructType):
-        return {field.encode_name: _shape_of_type(field.type) for field in info.fields}
-    if isinstance(info, inspect.UnionType):
-        branches = [branch for branch in info.types if not isinstance(branch, inspect.NoneType)]
-        return {"nullable": _shape_of_type(branches[0])} if len(branches) < len(info.types) else "union"
+        if info.cls in above:
+            return {"again": info.cls.__name__}
+        return {field.encode_name: _shape_of_type(field.type, (*above, info.cls)) for field in info.fields}
+    if isinstance(info, inspect.UnionType) and info.includes_none and len(info.types) == 2:  # noqa: PLR2004
+        return {"nullable": _shape_of_type(min(info.types, key=_is_none), above)}
     if isinstance(info, (inspect.ListType, inspect.VarTupleType)):
-        return [_shape_of_type(info.item_type)]
+        return [_shape_of_type(info.item_type, above)]
     if isinstance(info, inspect.DictType):
-        return {"map": _shape_of_type(info.value_type)}
+        return {"map": _shape_of_type(info.value_type, above)}
     if type(info) in SIMPLE:
         return SIMPLE[type(info)]
+    what = type(info).__name__.removesuffix("Type").lower()
     raise Misconfigured(
-        f"a message cannot hold {msgspec.to_builtins(str(info))}: use str, int, bool, bytes, date, lists, Structs"
+        f"a message cannot hold a {what}: use str, int, float, bool, bytes, date, lists, Structs, | None"
     )
 
 
-def _shape_of_schema(schema: Schema, known: dict[str, Any]) -> Any:  # noqa: PLR0911 - one return a kind of schema
-    if isinstance(schema, str):
-        return (
-            "integer" if schema in INTEGERS else _shape_of_schema(known[schema], known) if schema in known else schema
-        )
+def _is_none(info: inspect.Type) -> bool:
+    return isinstance(info, inspect.NoneType)
+
+
+def _shape_of_schema(schema: Schema, known: dict[str, Any], above: tuple[str, ...]) -> Any:  # noqa: PLR0911 - one a kind
     if isinstance(schema, list):
-        branches = [branch for branch in schema if branch != "null"]
-        return {"nullable": _shape_of_schema(branches[0], known)} if len(branches) == 1 else "union"
+        branches = [_shape_of_schema(branch, known, above) for branch in schema if branch != "null"]
+        return {"nullable": branches[0]} if len(branches) == 1 and "null" in schema else {"union": schema}
+    if isinstance(schema, str):
+        if schema in above:
+            return {"again": schema.rpartition(".")[2]}
+        return _shape_of_schema(known[schema], known, above) if schema in known else LIKE.get(schema, schema)
     match schema["type"]:
         case "record":
-            return {field["name"]: _shape_of_schema(field["type"], known) for field in schema["fields"]}
+            inside = (*above, schema["name"])
+            return {field["name"]: _shape_of_schema(field["type"], known, inside) for field in schema["fields"]}
         case "array":
-            return [_shape_of_schema(schema["items"], known)]
+            return [_shape_of_schema(schema["items"], known, above)]
         case "map":
-            return {"map": _shape_of_schema(schema["values"], known)}
-        case "enum":
-            return "string"
-        case _:
-            simple = schema.get("logicalType", schema["type"])
-            return simple if simple == "date" else _shape_of_schema(schema["type"], known)
+            return {"map": _shape_of_schema(schema["values"], known, above)}
+        case simple:
+            return "date" if schema.get("logicalType") == "date" else LIKE.get(simple, simple)

@@ -11,11 +11,13 @@ from io import BytesIO
 from typing import Any, Final
 
 import msgspec
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from msgspec import Struct
 
+from headrace.avro.agreement import mismatches
 from headrace.avro.contract import Catalogue, Contract, split
+from headrace.avro.guard import guarded
 from headrace.avro.schema import Schema
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
@@ -23,6 +25,8 @@ from headrace.kernel.message import CommandMeta, EventMeta, Outcome
 
 PREFIX_LENGTH: Final = 5
 MAX_RECORD_BYTES: Final = 1_000_000
+# An outcome repeats its command's ids, one of them up to three times, and must still fit into a record.
+MAX_META_BYTES: Final = 10_000
 NATIVE: Final = (bytes, date)
 # What fastavro raises on bytes that are not what their schema says.
 BROKEN: Final = (
@@ -37,6 +41,10 @@ class Undecodable(Fault):
 
 class UnknownSchema(Undecodable):
     """The record names a schema id that is not in the lock file."""
+
+
+class Unencodable(Fault):
+    """A message holds what its schema cannot: most often a whole number of more than 64 bits."""
 
 
 class Decoded(Struct, frozen=True):
@@ -59,7 +67,7 @@ class _Piece(Struct, frozen=True):
     def read(self, source: BytesIO) -> Any:
         return msgspec.convert(schemaless_reader(source, self.writer, self.reader), self.type)
 
-    def write(self, target: BytesIO, value: Struct) -> None:
+    def write(self, target: BytesIO, value: Struct | None) -> None:
         schemaless_writer(target, self.writer, msgspec.to_builtins(value, builtin_types=NATIVE))
 
 
@@ -78,16 +86,15 @@ class Codec:
     """Encodes and decodes every record of an application, by the contracts in its lock file."""
 
     def __init__(self, app: App, catalogue: Catalogue) -> None:
+        # A field that only the class has would vanish when written, and with it what a restored state should be.
+        for disagreement in mismatches(app, catalogue):
+            raise Misconfigured(disagreement)
         types = _types(app)
         self._by_id: dict[int, _Form] = {}
         for contract in catalogue.contracts:
             if (contract.domain, contract.name) in types:
                 self._by_id[contract.id] = _form(contract, catalogue, types)
-        self._by_type: dict[type, _Form] = {}
-        for key, (kind, *_) in types.items():
-            if key not in catalogue.newest:
-                raise Misconfigured(f"{kind.__name__} has no locked schema: run `headrace schemas lock`")
-            self._by_type[kind] = self._by_id[catalogue.newest[key].id]
+        self._by_type = {kind: self._by_id[catalogue.newest[key].id] for key, (kind, *_) in types.items()}
 
     def decode(self, frame: bytes | None) -> Decoded:
         """The message in a record's value; `Undecodable` says what is wrong with it."""
@@ -105,6 +112,8 @@ class Codec:
         try:
             meta = form.meta.read(source) if form.meta else None
             start = source.tell()
+            if start > MAX_META_BYTES:
+                raise Undecodable(f"{start} bytes of meta, more than the {MAX_META_BYTES} that it may have")
             body = form.body.read(source)
             body_hash = body_digest(form.contract.name, frame[start:]) if form.contract.kind == "command" else b""
             state = form.state.read(source) if form.state else None
@@ -113,19 +122,22 @@ class Codec:
         if source.tell() != len(frame):
             raise Undecodable(f"{len(frame) - source.tell()} bytes too many for a {form.contract.name}")
         if form.upcast is not None:
-            body = form.upcast(body)
+            body = _lifted(body, form.upcast)
         return Decoded(form.contract, meta, body, state, body_hash)
 
     def encode(self, body: Struct, meta: Struct | None = None, state: Struct | None = None) -> bytes:
-        """The record's value, written by the newest contract of the body's type."""
+        """The record's value, written by the newest contract of the body's type; `Unencodable` when it does not fit."""
         form = self._by_type[type(body)]
-        target = BytesIO()
-        target.write(form.prefix)
-        if form.meta is not None and meta is not None:
-            form.meta.write(target, meta)
-        form.body.write(target, body)
-        if form.state is not None and state is not None:
-            form.state.write(target, state)
+        target = BytesIO(form.prefix)
+        target.seek(PREFIX_LENGTH)
+        try:
+            if form.meta is not None and meta is not None:
+                form.meta.write(target, meta)
+            form.body.write(target, body)
+            if form.state is not None and state is not None:
+                form.state.write(target, state)
+        except BROKEN as error:
+            raise Unencodable(f"this {form.contract.name} does not fit its schema: {error}") from error
         return target.getvalue()
 
     def name_of(self, kind: type) -> str:
@@ -135,7 +147,7 @@ class Codec:
 
 def body_digest(name: str, body: bytes) -> bytes:
     """What two commands of one id are compared by: a hash of the type and the own fields, without the meta."""
-    return hashlib.blake2b(body, digest_size=16, person=name[:16].encode()).digest()
+    return hashlib.blake2b(b"%b\0%b" % (name.encode(), body), digest_size=16).digest()
 
 
 def peek_version(frame: bytes) -> int:
@@ -162,15 +174,15 @@ def _long(frame: bytes, at: int) -> tuple[int, int]:
 
 def _types(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
     """By domain and record name: the class, the class of its aggregate's state, and the upcast if it is retired."""
-    types: dict[tuple[str, str], tuple[Any, ...]] = {("headrace", "Outcome"): (Outcome, None, None)}
+    found: list[tuple[str, Any, Any, Any]] = [("headrace", Outcome, None, None)]
     for aggregate in app.aggregates:
-        for kind in aggregate.command_types:
-            types[aggregate.name, kind.__name__] = (kind, None, None)
-        for kind in aggregate.event_types:
-            types[aggregate.name, kind.__name__] = (kind, aggregate.state_type, None)
-        for kind, upcast in aggregate.upcasts.items():
-            types[aggregate.name, kind.__name__] = (kind, aggregate.state_type, upcast)
-    return types
+        found += [(aggregate.name, kind, None, None) for kind in aggregate.command_types]
+        found += [(aggregate.name, kind, aggregate.state_type, None) for kind in aggregate.event_types]
+        found += [(aggregate.name, kind, aggregate.state_type, up) for kind, up in aggregate.upcasts.items()]
+    for names in ([(domain, kind.__name__) for domain, kind, *_ in found], [kind for _, kind, *_ in found]):
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise Misconfigured(f"{twice[0]} is listed twice: each command and event of the app has a class of its own")
+    return {(domain, kind.__name__): (kind, *rest) for domain, kind, *rest in found}
 
 
 def _form(contract: Contract, catalogue: Catalogue, types: dict[tuple[str, str], tuple[Any, ...]]) -> _Form:
@@ -180,7 +192,7 @@ def _form(contract: Contract, catalogue: Catalogue, types: dict[tuple[str, str],
     readers = split(newest) if newest.id != contract.id else (None, None, None)
     meta_type = CommandMeta if contract.kind == "command" else EventMeta
     pieces = [
-        _Piece(_parsed(writer), reader and _parsed(reader), piece_type) if writer else None
+        _Piece(guarded(writer), reader and guarded(reader), piece_type) if writer else None
         for writer, reader, piece_type in zip(writers, readers, (meta_type, kind, state_type), strict=True)
     ]
     body = pieces[1]
@@ -188,16 +200,8 @@ def _form(contract: Contract, catalogue: Catalogue, types: dict[tuple[str, str],
     return _Form(contract, b"\0" + contract.id.to_bytes(4, "big"), pieces[0], body, pieces[2], upcast)
 
 
-def _parsed(schema: Schema) -> Schema:
-    """Fastavro's form of a schema, times left as the whole numbers that they are on the wire."""
-    return parse_schema(_plain_times(schema))
-
-
-def _plain_times(schema: Schema) -> Schema:
-    if isinstance(schema, list):
-        return [_plain_times(branch) for branch in schema]
-    if isinstance(schema, dict):
-        if schema.get("logicalType", "").startswith(("timestamp-", "local-timestamp-", "time-")):
-            return schema["type"]
-        return {key: _plain_times(value) for key, value in schema.items()}
-    return schema
+def _lifted(body: Any, upcast: Callable[[Any], Any]) -> Any:
+    try:
+        return upcast(body)
+    except Exception as error:
+        raise Fault(f"the upcast of {type(body).__name__} fails: {type(error).__name__}: {error}") from error

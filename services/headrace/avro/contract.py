@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from headrace.avro.schema import Schema, definitions, schema_id, standing_alone
+from headrace.avro.schema import Schema, canonical, definitions, schema_id, standing_alone
 from headrace.kernel.errors import Misconfigured
 
 LOCK_FILE = "ids.json"
@@ -43,7 +43,7 @@ class Catalogue:
 
     def history(self, newest: Contract) -> list[Contract]:
         """All versions of one record, oldest first."""
-        return [contract for contract in self.contracts if contract.record == newest.record]
+        return [old for old in self.contracts if (old.domain, old.record) == (newest.domain, newest.record)]
 
 
 def read_lock(folder: Path) -> Catalogue:
@@ -73,6 +73,7 @@ def composed(part: Schema, meta: Schema | None, state: Schema | None) -> dict[st
         fields.append({"name": "state", "type": _bare(state), "doc": "the aggregate after the event"})
     whole = {"type": "record", "name": name, "doc": part.get("doc", ""), "fields": fields}
     known = dict(definitions(whole))
+    _refuse_two_meanings(whole, known)
     return dict(standing_alone(whole, known, part.get("namespace", ""), set()))
 
 
@@ -95,6 +96,18 @@ def split(contract: Contract) -> tuple[Schema | None, Schema, Schema | None]:
     body = {"type": "record", "name": f"{contract.record}.body", "fields": own}
     alone = [piece and standing_alone(piece, known, space, set()) for piece in (meta, body, state)]
     return alone[0], alone[1], alone[2]
+
+
+def _refuse_two_meanings(whole: Schema, known: dict[str, dict[str, Any]]) -> None:
+    """A record can define a name once only, so its parts must mean the same by it."""
+    meanings: dict[str, str] = {}
+    for name, definition in definitions(whole):
+        meaning = canonical(standing_alone(definition, known, name.rpartition(".")[0], set()))
+        if meanings.setdefault(name, meaning) != meaning:
+            raise Misconfigured(
+                f"{whole['name']}: its parts define {name} in two ways: write the same definition in both, as a new "
+                f"version of the part that lags behind"
+            )
 
 
 def _bare(schema: Schema) -> Schema:

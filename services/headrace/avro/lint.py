@@ -6,26 +6,33 @@ from typing import Any
 
 import fastavro
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.errors import AvroException
 from avro.schema import parse as parse_by_the_standard
+from fastavro.schema import SchemaParseException, UnknownType
 
 from headrace.avro.contract import Catalogue, Contract
 from headrace.avro.schema import NAMED, Schema, definitions, full_name
 
 MAX_DEPTH = 12
 RESERVED = ("meta", "state")
+# fastavro lets some mistakes pass that the standard's own parser names, and the other way round.
+REFUSALS = (SchemaParseException, UnknownType, AvroException, KeyError, TypeError, ValueError)
 
 
 def lint(contract: Contract) -> Iterator[str]:
     """What is wrong with one composed schema, a line each."""
+    own = [field.get("name") for field in contract.schema["fields"]]
+    reserved = [name for name in RESERVED if own.count(name) > 1]
+    for name in reserved:
+        yield f"{contract.record}: {name!r} is the name of a part that composition adds: rename the field"
+    if reserved:
+        return
     try:
         fastavro.parse_schema(contract.schema)
-    except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, KeyError) as error:
-        yield f"{contract.record}: not an Avro schema: {error}"
+        parse_by_the_standard(json.dumps(contract.schema))
+    except REFUSALS as error:
+        yield f"{contract.record}: not an Avro schema: {type(error).__name__}: {error}"
         return
-    own = [field["name"] for field in contract.schema["fields"]]
-    for name in RESERVED:
-        if own.count(name) > 1:
-            yield f"{contract.record}: {name!r} is the name of a part that composition adds: rename the field"
     known = dict(definitions(contract.schema))
     for problem in _walk(contract.schema, known, "", ()):
         yield f"{contract.record}: {problem}"
@@ -89,6 +96,6 @@ def _is_empty(schema: Schema, known: dict[str, dict[str, Any]], space: str) -> b
         return schema == "null" or (named is not None and _is_empty(named, known, space))
     if isinstance(schema, list):
         return False
-    if schema["type"] == "record":
+    if schema["type"] in ("record", "error"):
         return all(_is_empty(field["type"], known, space) for field in schema["fields"])
     return bool(schema["type"] == "null" or (schema["type"] == "fixed" and schema["size"] == 0))

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from headrace.avro.contract import ENVELOPE, Catalogue, Contract, composed, contract_of
+from headrace.avro.schema import Schema, canonical
 from headrace.kernel.errors import Misconfigured
 
 KINDS = ("command", "event", "state")
@@ -48,25 +49,27 @@ def lock(parts: list[Part], before: Catalogue) -> Catalogue:
     """The contracts that were locked before, and after them what the newest parts make that is new."""
     contracts = list(before.contracts)
     for contract in newest_contracts(parts):
-        if contract.id not in before.by_id:
+        same_id = before.by_id.get(contract.id)
+        if same_id is None:
             _refuse_rewriting(contract, before)
             contracts.append(contract)
+        elif same_id.domain != contract.domain or canonical(same_id.schema) != canonical(contract.schema):
+            raise Misconfigured(
+                f"{contract.record} in {contract.domain} would get the id of {same_id.record} in {same_id.domain}: "
+                f"give it another name or namespace"
+            )
     return Catalogue(contracts)
 
 
 def newest_contracts(parts: list[Part]) -> list[Contract]:
     """What the newest version of each part composes to: outcomes, then each domain's commands and events."""
     newest = {(part.domain, part.name): part for part in parts}
-    pieces = {(part.domain, part.kind): part for part in newest.values()}
-    contracts = []
+    pieces: dict[tuple[str, str], Part] = {}
     for part in newest.values():
-        if part.kind == "outcome":
-            contracts.append(
-                contract_of(part.domain, "outcome", {"fields": part.version}, composed(part.schema, None, None))
-            )
-        elif part.kind in ("command", "event"):
-            contracts.append(_compose(part, pieces))
-    return contracts
+        other = pieces.setdefault((part.domain, part.kind), part)
+        if part.kind == "state" and other is not part:
+            raise Misconfigured(f"{part.path}: domain {part.domain} has a state already, {other.name}: one is enough")
+    return [_contract(part, pieces) for part in newest.values() if part.kind in ("outcome", "command", "event")]
 
 
 def problems_with(parts: list[Part], locked: Catalogue) -> list[str]:
@@ -76,31 +79,60 @@ def problems_with(parts: list[Part], locked: Catalogue) -> list[str]:
         for contract in newest_contracts(parts)
         if contract.id not in locked.by_id
     ]
-    files = {(part.domain, part.name, part.version) for part in parts}
     for contract in locked.contracts:
-        if contract_of(contract.domain, contract.kind, contract.versions, contract.schema).id != contract.id:
-            found.append(f"{contract.record}: its schema in the lock file was edited by hand: restore it")
-        if (contract.domain, contract.name, contract.versions["fields"]) not in files:
-            found.append(f"{contract.name}.v{contract.versions['fields']}.avsc is gone: locked versions stay for ever")
-    return found
+        found += _changes(contract, parts)
+    return list(dict.fromkeys(found))
 
 
-def _compose(part: Part, pieces: dict[tuple[str, str], Part]) -> Contract:
-    meta = pieces[ENVELOPE, f"{part.kind}_meta"]
-    versions = {"meta": meta.version, "fields": part.version}
-    state = None
-    if part.kind == "event":
-        state = pieces.get((part.domain, "state"))
-        if state is None:
-            raise Misconfigured(f"{part.path}: domain {part.domain} has events but no part of kind state")
-        versions["state"] = state.version
-    schema = composed(part.schema, meta.schema, state.schema if state else None)
+def _changes(contract: Contract, parts: list[Part]) -> list[str]:
+    """How a locked contract or the part files that it was made of were changed afterwards."""
+    if contract_of(contract.domain, contract.kind, contract.versions, contract.schema).id != contract.id:
+        return [f"{contract.record}: its schema in the lock file was edited by hand: restore it"]
+    fields = contract.schema["fields"]
+    names = {
+        "fields": (contract.domain, contract.name),
+        "meta": (ENVELOPE, _name_of(fields[0]["type"])),
+        "state": (contract.domain, _name_of(fields[-1]["type"])),
+    }
+    files = {(part.domain, part.name, part.version): part for part in parts}
+    wanted = {piece: (*names[piece], version) for piece, version in contract.versions.items()}
+    gone = [name for name in wanted.values() if name not in files]
+    if gone:
+        return [f"{name}.v{version}.avsc is gone: locked versions stay for ever" for _, name, version in gone]
+    made_of = {piece: files[name] for piece, name in wanted.items()}
+    if _composed(made_of["fields"], made_of.get("meta"), made_of.get("state")).id != contract.id:
+        paths = ", ".join(part.path for part in made_of.values())
+        return [f"{contract.record}: one of {paths} was changed after it was locked: restore it"]
+    return []
+
+
+def _name_of(schema: Schema) -> str:
+    """The short name of a record, given whole or by name; empty for what is none."""
+    name = schema.get("name", "") if isinstance(schema, dict) else schema
+    return name.rpartition(".")[2] if isinstance(name, str) else ""
+
+
+def _contract(part: Part, pieces: dict[tuple[str, str], Part]) -> Contract:
+    """A part with its domain's state and the envelope's meta, as far as its kind has them."""
+    state = pieces.get((part.domain, "state")) if part.kind == "event" else None
+    if part.kind == "event" and state is None:
+        raise Misconfigured(f"{part.path}: domain {part.domain} has events but no part of kind state")
+    return _composed(part, pieces.get((ENVELOPE, f"{part.kind}_meta")), state)
+
+
+def _composed(part: Part, meta: Part | None, state: Part | None) -> Contract:
+    made_of = {"meta": meta, "fields": part, "state": state}
+    try:
+        schema = composed(part.schema, meta and meta.schema, state and state.schema)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Misconfigured(f"{part.path}: not an Avro schema: {type(error).__name__} {error}") from error
+    versions = {name: piece.version for name, piece in made_of.items() if piece is not None}
     return contract_of(part.domain, part.kind, versions, schema)
 
 
 def _refuse_rewriting(contract: Contract, before: Catalogue) -> None:
-    for old in before.contracts:
-        if old.record == contract.record and old.versions == contract.versions:
+    for old in before.history(contract):
+        if old.versions == contract.versions:
             raise Misconfigured(
                 f"{contract.record}: a part of it was changed after it was locked; restore that file and write the "
                 f"change as a new version beside it"

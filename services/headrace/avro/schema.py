@@ -69,9 +69,13 @@ def schema_id(schema: Schema) -> int:
     The fingerprint covers all that a reader may act on (defaults and logical types too), not the documentation.
     Printable, so that a record framed by hand survives text tools such as Kafka's console producer.
     """
-    canonical = json.dumps(_without_doc(schema), sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(canonical.encode()).digest()
+    digest = hashlib.sha256(canonical(schema).encode()).digest()
     return int.from_bytes(bytes(FIRST_PRINTABLE + byte % PRINTABLE for byte in digest[:4]), "big")
+
+
+def canonical(schema: Schema) -> str:
+    """The same text for schemas that differ in their documentation only."""
+    return json.dumps(_without_doc(schema), sort_keys=True, separators=(",", ":"))
 
 
 def _without_doc(schema: Schema) -> Schema:

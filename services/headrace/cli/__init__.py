@@ -6,7 +6,9 @@ Exit codes: 0 done; 1 something failed (a server is down, a check found somethin
 
 import sys
 
+import psycopg
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from headrace.cli import local, schemas, topics
@@ -44,10 +46,17 @@ def main() -> None:
     except Misconfigured as error:
         _say(error)
         sys.exit(WRONG_USE)
-    except Fault as error:
+    except (Fault, KafkaException, psycopg.Error) as error:
         _say(error)
         sys.exit(FAILED)
 
 
 def _say(error: Exception) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"headrace: {error}")
+    """One line, without Postgres's DETAIL and HINT, which may quote a row."""
+    if isinstance(error, psycopg.Error):
+        text = f"Postgres: {error.diag.message_primary or ' '.join(str(error).split())}"
+    elif isinstance(error, KafkaException):
+        text = f"Kafka: {error.args[0].str()}"
+    else:
+        text = str(error)
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"headrace: {text}")

@@ -8,7 +8,7 @@ import typer
 from confluent_kafka import Consumer, KafkaError, TopicPartition, murmur2
 from rich.console import Console
 
-from headrace.avro.codec import Codec, Undecodable
+from headrace.avro.codec import Codec, Undecodable, Unencodable
 from headrace.avro.contract import read_lock
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.client import CommandClient, OutcomeWatch
@@ -49,7 +49,10 @@ def send(
     partition = murmur2(aggregate_id.encode(), settings.partitions)
     watch = OutcomeWatch(codec, settings, admin, target.outcome_topic, partition)
     client = CommandClient(codec, settings)
-    client.send(target, body, meta)
+    try:
+        client.send(target, body, meta)
+    except Unencodable as error:
+        raise Misconfigured(str(error)) from error
     client.flush()
     outcome = watch.wait(lambda found: found.command_id == meta.command_id, timeout)
     watch.close()
@@ -108,12 +111,17 @@ def tail(
 
 
 def _print_record(codec: Codec, record: Record, *, as_json: bool) -> None:
-    place = {"partition": record.partition(), "offset": record.offset(), "log_time": record.timestamp()[1]}
+    place: dict[str, Any] = {
+        "partition": record.partition(),
+        "offset": record.offset(),
+        "log_time": record.timestamp()[1],
+        "headers": _headers(record),
+    }
     key = (record.key() or b"").decode(errors="replace")
     try:
         decoded = codec.decode(record.value())
     except Undecodable as error:
-        shown: dict[str, Any] = {**place, "key": key, "undecodable": str(error), "headers": _headers(record)}
+        shown: dict[str, Any] = {**place, "key": key, "undecodable": str(error)}
     else:
         parts = {"meta": decoded.meta, "fields": decoded.body, "state": decoded.state}
         shown = {

@@ -101,6 +101,22 @@ def spawn(
     return _spawner.submit(start).result()
 
 
+def send_signal(pid: int, number: int) -> None:
+    """Send a signal. After SIGSTOP return only when every thread has stopped, which takes them a moment."""
+    os.kill(pid, number)
+    if number == signal.SIGSTOP and not until(lambda: frozen(pid), KILL_SECONDS):
+        raise LocalServerError(f"process {pid} does not stop, not even by SIGSTOP")
+
+
+def frozen(pid: int) -> bool:
+    """Whether no thread of a process runs (elsewhere than on Linux: whether the process says so), or it is gone."""
+    try:
+        threads = [thread.id for thread in psutil.Process(pid).threads()] if sys.platform == "linux" else [pid]
+        return all(psutil.Process(thread).status() == psutil.STATUS_STOPPED for thread in threads)
+    except psutil.NoSuchProcess:
+        return not psutil.pid_exists(pid)
+
+
 class ServerProcess:
     """The process of one server, remembered in the server's folder by number and start time."""
 
@@ -159,7 +175,7 @@ class ServerProcess:
         if pid is None:
             return
         try:
-            os.kill(pid, number)
+            send_signal(pid, number)
         except ProcessLookupError:
             return
         except PermissionError:

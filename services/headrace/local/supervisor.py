@@ -1,7 +1,6 @@
 """Processes kept running: who exits is started again, unless it exits again and again."""
 
 import logging
-import os
 import signal
 import subprocess
 import threading
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from headrace.local.process import POLL_SECONDS, LocalServerError, quote_end, spawn, until
+from headrace.local.process import POLL_SECONDS, LocalServerError, quote_end, send_signal, spawn, until
 
 log = logging.getLogger("headrace.local")
 
@@ -99,7 +98,7 @@ class Supervisor:
             pid = self.pid(name)
             if pid is None:
                 raise LocalServerError(f"{name} does not run")
-            os.kill(pid, number)
+            send_signal(pid, number)
             return pid
 
     def kill(self, name: str) -> int:

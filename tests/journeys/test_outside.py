@@ -1,0 +1,103 @@
+"""What a team does with its own domain, and with clients of its own."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import fastavro
+import pytest
+
+from headrace.local import LocalServers
+from lifecycles import lifecycles
+from running import Running, running
+from servers import Kafka
+
+pytestmark = pytest.mark.edge
+
+HERE = Path(__file__).parent
+
+
+def part(name: str, kind: str, **fields: str) -> str:
+    """A part file, as its author writes it."""
+    listed = [{"name": field, "type": avro} for field, avro in fields.items()]
+    return json.dumps({"type": "record", "name": name, "namespace": "example", "kind": kind, "fields": listed})
+
+
+PARTS = {
+    "Hang": part("Hang", "command", room="string"),
+    "Switch": part("Switch", "command", on="boolean"),
+    "Hung": part("Hung", "event", room="string"),
+    "Switched": part("Switched", "event", on="boolean"),
+    "Lamp": part("Lamp", "state", room="string", on="boolean", switched="long"),
+}
+
+
+def test_a_team_s_own_domain_runs_on_the_package_unchanged(
+    kafka: Kafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(HERE / "outside"))
+    monkeypatch.setenv("PYTHONPATH", str(HERE / "outside"))
+    schemas = tmp_path / "schemas"
+    (schemas / "lights").mkdir(parents=True)
+    for name, text in PARTS.items():
+        (schemas / "lights" / f"{name}.v1.avsc").write_text(text)
+    locked = subprocess.run(
+        [sys.executable, "-m", "headrace", "schemas", "lock", "--app", "lights:app"],
+        env={**os.environ, "HEADRACE_SCHEMAS": str(schemas)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "5 contracts locked" in locked.stdout, locked.stderr
+    with running(kafka.bootstrap_servers, database, tmp_path, "lights:app", schemas) as house:
+        house.start("handler", "handle", "lights")
+        house.start("rooms-0", "project", "rooms")
+        house.start("rooms-1", "project", "rooms")
+        house.start("journal", "project", "journal")
+        lamps = [f"lamp-{number}" for number in range(30)]
+        import lights  # type: ignore[import-not-found]  # noqa: PLC0415 - it is on the path only now
+
+        house.send(
+            "lights", *[(lamp, lights.Hang("hall" if number % 2 else "attic")) for number, lamp in enumerate(lamps)]
+        )
+        house.send("lights", *[(lamp, lights.Switch(on=on)) for on in (True, True, False) for lamp in lamps])
+        house.send("lights", ("lamp-none", lights.Switch(on=True)))
+        house.wait_until_quiet()
+        sums = "SELECT room, sum(lamps)::int, sum(switchings)::int FROM rooms GROUP BY room ORDER BY room"
+        assert house.rows(sums) == [("attic", 15, 30), ("hall", 15, 30)]
+        refused = [house.codec.decode(value).body.code for _, _, _, value in house.read("lights.outcomes")]
+        assert (refused.count("NotHung"), refused.count(None)) == (1, 120)
+        assert house.rows("SELECT count(*) FROM headrace.journal") == [(90,)]
+
+
+def test_the_java_console_producer_can_command(shop: Running, servers: LocalServers) -> None:
+    """Nothing of Headrace here but the contract's id: Avro bytes framed by hand, sent by Java's default partitioner."""
+    shop.start("handler", "handle", "orders")
+    shop.start_projectors()
+    shop.send("orders", *list(lifecycles(20))[:40])  # created and paid
+    locked = json.loads((shop.schemas / "ids.json").read_text())
+    contract = next(entry for entry in locked if entry["record"] == "headrace.orders.ShipOrder")
+    lines = b""
+    for number in range(20):
+        meta = {"command_id": str(uuid.uuid4()), "aggregate_id": f"order-{number}"}
+        framed = io.BytesIO(contract["id"].to_bytes(5, "big"))
+        framed.seek(5)
+        fastavro.schemaless_writer(framed, contract["schema"], {"meta": meta, "carrier": "DHL", "tracking": "T"})
+        lines += f"order-{number}|".encode() + framed.getvalue() + b"\n"
+    sent = subprocess.run(
+        [
+            servers.kafka.java, "-cp", servers.kafka.classpath, "org.apache.kafka.tools.ConsoleProducer",
+            "--bootstrap-server", shop.env["KAFKA_BOOTSTRAP_SERVERS"], "--topic", "orders.commands",
+            "--reader-property", "parse.key=true", "--reader-property", "key.separator=|",
+        ],
+        input=lines,
+        capture_output=True,
+        check=False,
+    )  # fmt: skip
+    assert sent.returncode == 0, sent.stderr
+    shop.assert_sound()
+    assert shop.rows("SELECT status, carrier, count(*) FROM orders GROUP BY 1, 2") == [("shipped", "DHL", 20)]
