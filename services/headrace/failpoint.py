@@ -26,7 +26,9 @@ class Failpoints:
         action, _, rest = settings.failpoint.partition(":")
         step, _, count = rest.partition(":")
         if settings.profile != "local" or action not in SIGNALS or not step or not (count or "1").isdigit():
-            raise Misconfigured(f"HEADRACE_FAILPOINT={settings.failpoint!r}: for tests, as kill:STEP:COUNT, with HEADRACE_PROFILE=local")
+            raise Misconfigured(
+                f"HEADRACE_FAILPOINT={settings.failpoint!r}: for tests, as kill:STEP:COUNT, with HEADRACE_PROFILE=local"
+            )
         self._signal = SIGNALS[action]
         self._step = step.removesuffix("+")
         self._delayed = step.endswith("+")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psutil
 import psycopg
@@ -43,10 +44,10 @@ def recall(kafka: LocalKafka, topic: str) -> bytes | None:
     return message.value() if message else None
 
 
-def ask(url: str, query: str) -> object:
+def ask(url: str, query: LiteralString) -> tuple[Any, ...]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query)
-        return cursor.fetchone() if cursor.description else None
+        return (cursor.fetchone() if cursor.description else None) or ()
 
 
 def gone(*pids: int) -> bool:
@@ -97,7 +98,7 @@ def test_a_paused_broker_answers_nothing_until_it_is_resumed(servers: LocalServe
 
 def test_a_java_tool_of_kafka_can_be_run_against_the_broker(servers: LocalServers) -> None:
     kafka = servers.kafka
-    tool = [kafka.java, "-cp", kafka.classpath, "org.apache.kafka.tools.TopicCommand"]
+    tool = [str(kafka.java), "-cp", kafka.classpath, "org.apache.kafka.tools.TopicCommand"]
     run = [*tool, "--bootstrap-server", kafka.bootstrap_servers, "--create", "--topic", "by-a-tool"]
     assert "Created topic" in subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert len(kafka.jars) == 92
@@ -150,7 +151,7 @@ def test_no_server_outlives_an_owner_that_is_killed(folder: Path) -> None:
             print(servers.kafka.pid, servers.postgres.pid, flush=True)
             sys.stdin.read()
     """
-    command = [sys.executable, "-c", script, folder / "servers"]
+    command = [sys.executable, "-c", script, str(folder / "servers")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout
         pids = [int(pid) for pid in owner.stdout.readline().split()]
@@ -187,6 +188,18 @@ def test_a_port_that_is_taken_in_the_last_moment_is_given_up_for_another(
         with LocalPostgres(folder / "server") as server:
             assert str(taken) not in server.url
             assert ask(server.url, "SELECT 1") == (1,)
+
+
+def test_a_server_runs_in_a_folder_that_only_its_owner_can_enter_and_leaves_nothing(folder: Path) -> None:
+    folder.chmod(0o700)
+    server = LocalPostgres(folder / "server")
+    with server:
+        data = Path(str(ask(server.url, "SELECT current_setting('data_directory')")[0]))
+        assert ask(server.url, "SELECT 1") == (1,)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert data.exists()
+    server.remove()
+    assert not data.exists()
 
 
 def test_a_kafka_that_cannot_start_says_so_at_once_with_the_end_of_its_log(folder: Path) -> None:

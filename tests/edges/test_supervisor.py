@@ -1,5 +1,6 @@
 """Processes under a supervisor: replaced when they end, given up in a crash loop, never left behind."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -21,6 +22,10 @@ DEAF = [
     "-c",
     "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)",
 ]
+
+
+def has_ended(supervisor: Supervisor, times: int) -> bool:
+    return len(supervisor.exits) == times
 
 
 @pytest.fixture
@@ -76,10 +81,10 @@ def test_the_pause_before_the_next_restart(tmp_path: Path, calm: float, expected
     with Supervisor(Patience(pause=0.01, longest_pause=0.04, calm=calm)) as supervisor:
         supervisor.start("sleeper", SLEEP, tmp_path / "log")
         pauses = []
-        for _ in expected:
-            gone = running(supervisor, "sleeper").pid
+        for count in range(1, 1 + len(expected)):
+            running(supervisor, "sleeper")
             supervisor.kill("sleeper")
-            assert until(lambda gone=gone: supervisor.exits[-1:] and supervisor.exits[-1].pid == gone, 5)
+            assert until(functools.partial(has_ended, supervisor, count), 5)
             pauses.append(supervisor._charges["sleeper"].pause)
     assert pauses == expected
 
@@ -124,7 +129,7 @@ def test_no_process_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None
             print(supervisor.pid("sleeper"), flush=True)
             sys.stdin.read()
     """
-    command = [sys.executable, "-c", script, tmp_path / "log"]
+    command = [sys.executable, "-c", script, str(tmp_path / "log")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout
         sleeper = Identity.of(int(owner.stdout.readline()))

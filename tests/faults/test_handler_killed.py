@@ -46,6 +46,7 @@ def test_a_second_process_of_one_slot_ends_the_first(shop: Running) -> None:
     shop.send("orders", *lifecycles(10))
     shop.wait_until_quiet()
     shop.start("second", "handle", "orders", "--slot", "0")
+    shop.wait(lambda: bool(shop.owned("second")), "the second owns a part of the partitions")
     shop.send("orders", *lifecycles(10, first=100))
     shop.wait(lambda: "_FENCED" in shop.log("first").read_text(), "the first is fenced and says so")
     shop.services.stop("first")

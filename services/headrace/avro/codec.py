@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from headrace.avro.agreement import mismatches
 from headrace.avro.contract import Catalogue, Contract, split
-from headrace.avro.guard import guarded
+from headrace.avro.guard import as_wanted, as_written
 from headrace.avro.schema import Schema
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
@@ -28,10 +28,10 @@ MAX_RECORD_BYTES: Final = 1_000_000
 # An outcome repeats its command's ids, one of them up to three times, and must still fit into a record.
 MAX_META_BYTES: Final = 10_000
 NATIVE: Final = (bytes, date)
-# What fastavro raises on bytes that are not what their schema says.
+# What fastavro raises on bytes, or on values, that are not what their schema says.
 BROKEN: Final = (
-    EOFError, IndexError, KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError, StopIteration,
-    msgspec.ValidationError, SchemaResolutionError,
+    EOFError, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
+    StopIteration, msgspec.ValidationError, SchemaResolutionError,
 )  # fmt: skip
 
 
@@ -86,10 +86,10 @@ class Codec:
     """Encodes and decodes every record of an application, by the contracts in its lock file."""
 
     def __init__(self, app: App, catalogue: Catalogue) -> None:
+        types = _types(app)
         # A field that only the class has would vanish when written, and with it what a restored state should be.
         for disagreement in mismatches(app, catalogue):
             raise Misconfigured(disagreement)
-        types = _types(app)
         self._by_id: dict[int, _Form] = {}
         for contract in catalogue.contracts:
             if (contract.domain, contract.name) in types:
@@ -131,10 +131,10 @@ class Codec:
         target = BytesIO(form.prefix)
         target.seek(PREFIX_LENGTH)
         try:
-            if form.meta is not None and meta is not None:
+            if form.meta is not None:
                 form.meta.write(target, meta)
             form.body.write(target, body)
-            if form.state is not None and state is not None:
+            if form.state is not None:
                 form.state.write(target, state)
         except BROKEN as error:
             raise Unencodable(f"this {form.contract.name} does not fit its schema: {error}") from error
@@ -179,9 +179,10 @@ def _types(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
         found += [(aggregate.name, kind, None, None) for kind in aggregate.command_types]
         found += [(aggregate.name, kind, aggregate.state_type, None) for kind in aggregate.event_types]
         found += [(aggregate.name, kind, aggregate.state_type, up) for kind, up in aggregate.upcasts.items()]
-    for names in ([(domain, kind.__name__) for domain, kind, *_ in found], [kind for _, kind, *_ in found]):
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise Misconfigured(f"{twice[0]} is listed twice: each command and event of the app has a class of its own")
+    names, classes = [(domain, kind.__name__) for domain, kind, *_ in found], [kind for _, kind, *_ in found]
+    for name, kind in zip(names, classes, strict=True):
+        if names.count(name) > 1 or classes.count(kind) > 1:
+            raise Misconfigured(f"{kind.__name__} is listed twice: each command and each event has a class of its own")
     return {(domain, kind.__name__): (kind, *rest) for domain, kind, *rest in found}
 
 
@@ -192,7 +193,7 @@ def _form(contract: Contract, catalogue: Catalogue, types: dict[tuple[str, str],
     readers = split(newest) if newest.id != contract.id else (None, None, None)
     meta_type = CommandMeta if contract.kind == "command" else EventMeta
     pieces = [
-        _Piece(guarded(writer), reader and guarded(reader), piece_type) if writer else None
+        _Piece(as_written(writer), reader and as_wanted(reader), piece_type) if writer else None
         for writer, reader, piece_type in zip(writers, readers, (meta_type, kind, state_type), strict=True)
     ]
     body = pieces[1]

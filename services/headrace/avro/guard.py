@@ -26,11 +26,16 @@ class Choices(list[Any]):
         raise IndexError("a negative index in a union or an enum")
 
 
-def guarded(schema: Schema) -> Schema:
-    """The schema in fastavro's form; of the logical types only dates are left, all others are what is on the wire."""
-    parsed = parse_schema(_on_the_wire(schema))
+def as_written(schema: Schema) -> Schema:
+    """What bytes are read or written by, in fastavro's form, guarded."""
+    parsed = as_wanted(schema)
     _guard(parsed)
     return parsed
+
+
+def as_wanted(schema: Schema) -> Schema:
+    """What older records are resolved to; of the logical types only dates are left, the others stay as on the wire."""
+    return parse_schema(_on_the_wire(schema))
 
 
 def _on_the_wire(schema: Schema) -> Schema:

@@ -1,5 +1,91 @@
-"""`headrace demo`."""
+"""`headrace demo`: a day of real orders, with kills in the middle, verified at the end."""
+
+import shlex
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from headrace.cli.options import AsJson, print_json
+from headrace.kernel.errors import Misconfigured
+from headrace.settings import read_settings
+
+if TYPE_CHECKING:
+    from headrace_load.demo import Stage
+
+INTERRUPTED = 130
 
 
-def demo() -> None:
-    """Run the demo."""
+def demo(
+    as_json: AsJson = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    directory: Annotated[
+        Path | None, typer.Option("--directory", "-d", help="Where the demo's own folder is made.")
+    ] = None,
+) -> None:
+    """Run a shop's day through real Kafka and Postgres, kill -9 two services on the way, and verify all of it.
+
+    Exit code 1 when a check fails, 130 when interrupted; servers and services are stopped in any case.
+    """
+    try:
+        from headrace_load.demo import Stage, show_result, tell  # noqa: PLC0415 - not part of a production image
+    except ModuleNotFoundError as error:
+        raise Misconfigured(f"{error.name} is not installed: run the demo from a clone, with `make demo`") from error
+    told = Console(stderr=as_json, highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stage = Stage(_folder(directory), _schemas())
+    try:
+        told.print(f"[dim]{stage.folder}[/dim]", soft_wrap=True)
+        with stage:
+            result = tell(stage, lambda text: told.print(f"[dim]{stage.seconds:5.1f} s[/dim]  {text}", soft_wrap=True))
+            if as_json:
+                print_json(result.as_json())
+            else:
+                show_result(result, told)
+            if keep:
+                _hold(stage, told)
+    except KeyboardInterrupt:
+        told.print("stopped, and cleaned up")
+        raise typer.Exit(0 if keep else INTERRUPTED) from None
+    finally:
+        if stage.failed:
+            told.print(f"logs and data stay in {stage.folder}", soft_wrap=True)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def _folder(directory: Path | None) -> Path:
+    """A new folder for this demo alone."""
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="headrace-demo-", dir=directory))
+
+
+def _schemas() -> Path:
+    """The schemas that the settings name, or those of the clone that the demo runs from."""
+    chosen = read_settings().schemas
+    clone = Path(__file__).parents[3] / "schemas"
+    return chosen if (chosen / "ids.json").exists() or not clone.exists() else clone
+
+
+def _hold(stage: "Stage", told: Console) -> None:
+    """Say how to look around, and leave everything running until Ctrl-C."""
+    kafka = stage.servers.kafka
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stage.environment.items())
+    reader = f"{kafka.java} -cp '{kafka.classpath}' org.apache.kafka.tools.consumer.ConsoleConsumer"
+    lines = (
+        "Everything runs until Ctrl-C. In another terminal:",
+        f"  export {exports}",
+        "  headrace tail orders --from-beginning",
+        "  headrace send orders CancelOrder --id 536365 --field reason=late",
+        f"  psql {stage.settings.database} -c 'TABLE orders LIMIT 5'",
+        f"  {reader} --bootstrap-server {kafka.bootstrap_servers} --topic orders.outcomes --from-beginning",
+        f"  logs: {stage.folder / 'logs'}",
+    )
+    for line in lines:
+        told.print(line, soft_wrap=True, markup=False)
+    while True:
+        signal.pause()

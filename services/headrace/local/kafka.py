@@ -46,7 +46,7 @@ PROPERTIES = {
 # simplelogger writes to standard error, which is the log file.
 LOGGING = ("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
 QUICK_START = ("-XX:TieredStopAtLevel=1",)
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 

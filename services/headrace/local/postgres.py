@@ -28,7 +28,7 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
 }
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 StopMode = Literal["fast", "immediate"]
@@ -77,13 +77,14 @@ class LocalPostgres:
 
     def stop(self, mode: StopMode = "fast", timeout: float = STOP_SECONDS) -> None:
         """Stop the server: `fast` ends sessions in order, `immediate` leaves recovery to the next start."""
-        if not self._process.end(STOP_SIGNALS[mode], timeout):
+        if self.running and not self._process.end(STOP_SIGNALS[mode], timeout):
             clear_leftovers(self._home.data)
 
     def kill(self) -> None:
         """Kill all processes of the server (SIGKILL) and return when they are gone."""
-        self._process.end(signal.SIGKILL, 0)
-        clear_leftovers(self._home.data)
+        if self.running:
+            self._process.end(signal.SIGKILL, 0)
+            clear_leftovers(self._home.data)
 
     def restart(self, mode: StopMode = "fast") -> None:
         """Stop, then start with the same data on the same port."""
@@ -101,8 +102,9 @@ class LocalPostgres:
     def remove(self) -> None:
         """Stop the server and remove its folder and its data, wherever they are."""
         self.stop("immediate")
-        for folder in (self._home.data.parent, self.directory):
-            shutil.rmtree(folder, ignore_errors=True)
+        if self.directory.exists():
+            shutil.rmtree(self._home.data.parent)
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -68,20 +68,46 @@ def find_binaries(account: Account | None) -> Path:
             for folder in (package, package.with_name(f"{package.name}.libs")):
                 if folder.exists():
                     shutil.copytree(folder, part / folder.name, ignore=shutil.ignore_patterns("__pycache__", "include"))
+            open_to_all(part)
             part.rename(copy)
     return copy / package.name / binaries
 
 
+def open_to_all(folder: Path) -> None:
+    """Let everyone read a folder of ours and what is in it, and run what its owner can run."""
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
+
+
 def data_folder(directory: Path, account: Account | None) -> Path:
-    """Where the data of the server in `directory` live: in it, or outside when `account` cannot reach it."""
+    """Where the data of the server in `directory` live: in it, or outside when `account` cannot enter it.
+
+    The folder and the place outside name each other, so that data do not outlive the folder they belong to.
+    """
     if account is None or may_enter(account, directory):
         return directory / "data"
-    homes = outside(account)
-    sweep(homes)
-    home = homes / f"data-{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}"
-    home.mkdir(mode=0o755, exist_ok=True)
-    (home / "of").write_text(str(directory))
-    return home / "data"
+    pointer = directory / "data.path"
+    if pointer.exists() and Path(pointer.read_text()).parent.exists():
+        return Path(pointer.read_text())
+    places = outside(account)
+    sweep(places)
+    place = Path(tempfile.mkdtemp(prefix="data-", dir=places))
+    place.chmod(0o755)
+    pointer.write_text(str(place / "data"))
+    (place / "of").write_text(str(pointer))
+    return place / "data"
+
+
+def sweep(places: Path) -> None:
+    """Remove data that no folder names any more, when no server works on them."""
+    for place in places.glob("data-*"):
+        data = place / "data"
+        if not (place / "of").exists() or processes_in(data):
+            continue
+        pointer = Path((place / "of").read_text())
+        if not pointer.is_file() or pointer.read_text() != str(data):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def outside(account: Account) -> Path:
@@ -90,27 +116,21 @@ def outside(account: Account) -> Path:
         folder = temporary / "headrace-postgres"
         if not may_enter(account, temporary):
             continue
-        folder.mkdir(mode=0o755, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
             raise LocalServerError(f"{folder} belongs to someone else: remove it")
+        folder.chmod(0o755)
         return folder
     raise LocalServerError("PostgreSQL's user can reach no folder for temporary files: set TMPDIR to one it can")
 
 
-def sweep(homes: Path) -> None:
-    """Remove data whose folder is gone, when no server works on them."""
-    for home in homes.glob("data-*"):
-        of = home / "of"
-        if of.exists() and not Path(of.read_text()).exists() and not processes_in(home / "data"):
-            shutil.rmtree(home, ignore_errors=True)
-
-
 def processes_in(data: Path) -> list[psutil.Process]:
     """PostgreSQL's processes that work on these data: each has the data folder as its working folder."""
+    folder = data.resolve()
     found = []
     for process in psutil.process_iter():
         try:
-            if process.name() == "postgres" and Path(process.cwd()) == data:
+            if process.name() == "postgres" and Path(process.cwd()) == folder:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
