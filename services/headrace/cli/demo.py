@@ -2,7 +2,9 @@
 
 import shlex
 import signal
+import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +33,7 @@ def demo(
     Exit code 1 when a check fails, 130 when interrupted; servers and services are stopped in any case.
     """
     try:
-        from headrace_load.demo import Stage, show_result, tell  # noqa: PLC0415 - not part of a production image
+        from headrace_load.demo import Stage  # noqa: PLC0415 - not part of a production image
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error.name} is not installed: run the demo from a clone, with `make demo`") from error
     told = Console(stderr=as_json, highlight=False)
@@ -40,21 +42,33 @@ def demo(
     try:
         told.print(f"[dim]{stage.folder}[/dim]", soft_wrap=True)
         with stage:
-            result = tell(stage, lambda text: told.print(f"[dim]{stage.seconds:5.1f} s[/dim]  {text}", soft_wrap=True))
-            if as_json:
-                print_json(result.as_json())
-            else:
-                show_result(result, told)
-            if keep:
-                _hold(stage, told)
+            ok = _play(stage, told, as_json=as_json, keep=keep)
     except KeyboardInterrupt:
         told.print("stopped, and cleaned up")
-        raise typer.Exit(0 if keep else INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         if stage.failed:
             told.print(f"logs and data stay in {stage.folder}", soft_wrap=True)
-    if not result.ok:
+    if not ok:
         raise typer.Exit(1)
+
+
+def _play(stage: "Stage", told: Console, *, as_json: bool, keep: bool) -> bool:
+    """Tell the story and print what was found; says whether all is well."""
+    from headrace_load.demo import show_result, tell  # noqa: PLC0415
+
+    try:
+        result = tell(stage, lambda text: told.print(f"[dim]{stage.seconds:5.1f} s[/dim]  {text}", soft_wrap=True))
+        if as_json:
+            print_json(result.as_json())
+        else:
+            show_result(result, told)
+        if keep:
+            _hold(stage, told)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not stop the cleaning up
+        raise
+    return result.ok
 
 
 def _folder(directory: Path | None) -> Path:
@@ -73,19 +87,25 @@ def _schemas() -> Path:
 
 def _hold(stage: "Stage", told: Console) -> None:
     """Say how to look around, and leave everything running until Ctrl-C."""
+    from headrace.local.reach import find_binaries  # noqa: PLC0415 - an extra
+
     kafka = stage.servers.kafka
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stage.environment.items())
+    headrace = Path(sys.executable).with_name("headrace")
     reader = f"{kafka.java} -cp '{kafka.classpath}' org.apache.kafka.tools.consumer.ConsoleConsumer"
     lines = (
-        "Everything runs until Ctrl-C. In another terminal:",
+        "\nEverything runs until Ctrl-C. In another terminal:",
         f"  export {exports}",
-        "  headrace tail orders --from-beginning",
-        "  headrace send orders CancelOrder --id 536365 --field reason=late",
-        f"  psql {stage.settings.database} -c 'TABLE orders LIMIT 5'",
+        f"  {headrace} tail orders --from-beginning",
+        f"  {headrace} send orders CancelOrder --id 536365 --field reason=late",
+        f"  {find_binaries(None) / 'psql'} {stage.settings.database} -c 'TABLE orders LIMIT 5'",
         f"  {reader} --bootstrap-server {kafka.bootstrap_servers} --topic orders.outcomes --from-beginning",
-        f"  logs: {stage.folder / 'logs'}",
+        f"  tail -f {stage.folder / 'logs'}/*.log",
     )
     for line in lines:
         told.print(line, soft_wrap=True, markup=False)
-    while True:
-        signal.pause()
+    with suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
+    told.print("stopping")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -13,7 +13,8 @@ from headrace.handler.partition import Answer, Partition
 from headrace.handler.takeover import Takeover
 from headrace.kafka.clients import admin_client, consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
-from headrace.kafka.producer import Aborted, TransactionalProducer
+from headrace.kafka.ladder import Aborted, Unsettled
+from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
@@ -81,8 +82,13 @@ class Handler:
             self._failpoints.reach("produced")
             self._producer.commit(batch.next, metadata)
         except Aborted as error:
+            self._producer.abort()
             self._start_over(batch, touched, error)
             return True
+        except Unsettled as error:
+            if not self._was_committed(batch):
+                self._start_over(batch, touched, error)
+                return True
         self._failpoints.reach("committed")
         for partition in touched.values():
             partition.commit()
@@ -129,9 +135,13 @@ class Handler:
                 )
         produce(self._aggregate.outcome_topic, answer.outcome, answer.key, partition=number)
 
-    def _start_over(self, batch: Batch, touched: dict[int, Partition], why: Aborted) -> None:
-        log.warning("transaction aborted, its records are read again", why=str(why), records=len(batch.messages))
-        self._producer.abort()
+    def _was_committed(self, batch: Batch) -> bool:
+        """Whether a commit that nobody answered took place: the group's offsets have moved, or have not."""
+        settled = self._takeover.settled_offsets(self._consumer, list(batch.next))
+        return all(settled[place] == offset for place, offset in batch.next.items())
+
+    def _start_over(self, batch: Batch, touched: dict[int, Partition], why: Exception) -> None:
+        log.warning("transaction not committed, its records are read again", why=str(why), records=len(batch.messages))
         for partition in touched.values():
             partition.discard()
         self._consumer.rewind(batch)

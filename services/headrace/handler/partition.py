@@ -63,6 +63,7 @@ class Partition:
         self._writer = writer
         self._blank = Versioned(0, aggregate.initial)
         self._command_types = frozenset(aggregate.command_types)
+        self._event_types = frozenset(aggregate.event_types)
         self._aggregates: dict[str, Versioned | bytes] = {}
         self._overlay: dict[str, Versioned] = {}
         self._answered: dict[str, bytes] = {}
@@ -162,6 +163,8 @@ class Partition:
         return found
 
     def _encode(self, event: Any, meta: Any, after: Versioned, offset: int, at: int) -> tuple[str, bytes]:
+        if type(event) not in self._event_types:
+            raise TypeError(f"{type(event).__name__} is not an event of {self._aggregate.name}")
         frame = self._codec.encode(
             event,
             EventMeta(

@@ -41,7 +41,7 @@ class Takeover:
         if not numbers:
             return {}, {}
         commands, events, outcomes, _ = self._aggregate.topics
-        starts = self._settled_offsets(consumer, [(commands, number) for number in numbers])
+        starts = self.settled_offsets(consumer, [(commands, number) for number in numbers])
         ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes) for n in numbers])
         reader = Consumer(reader_config(self._settings))
         try:
@@ -60,8 +60,11 @@ class Takeover:
             partitions[number] = partition
         return partitions, {place: max(offset, 0) for place, offset in starts.items()}
 
-    def _settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> dict[Place, int]:
-        """Step 1. A predecessor's open transaction ends by its restart or by its timeout: so long it can take."""
+    def settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> dict[Place, int]:
+        """Step 1: the group's offsets, once no open transaction can still change them.
+
+        A predecessor's transaction ends by its restart or by its timeout: so long it can take.
+        """
         deadline = time.monotonic() + 2 * TRANSACTION_TIMEOUT_MS[self._settings.profile] / 1000 + 20
         while True:
             try:

@@ -1,0 +1,52 @@
+"""The error ladder of transactional calls: what each kind of error leaves to be done, in one place.
+
+retriable   the same call again, with the same arguments, until the transaction's deadline
+abortable   `Aborted`: nothing of the transaction will be seen; its records are read and processed again
+unknown     `Unsettled`: nobody told whether the commit took place; only the group's committed offset can
+fatal       `Fault`: fenced, or broken for good: the process ends, and a new one takes its place
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from headrace.kernel.errors import Fault
+
+
+class Aborted(Exception):  # noqa: N818 - a result, and no error: nothing of the transaction will ever be seen
+    """The transaction is to be aborted; its records are read again by whoever owns them then."""
+
+
+class Unsettled(Exception):  # noqa: N818 - a result: it is not known which
+    """The commit was not answered in time: it may have taken place or not."""
+
+
+def climb(
+    call: Callable[..., Any], *arguments: Any, seconds: float, late: type[Exception] = Fault, name: str = ""
+) -> bool:
+    """Make a call until it succeeds; says whether it went through at once.
+
+    A call that needed a second try may have left a late request on its way to the broker, which could end a later
+    transaction of the same producer: the caller takes a new one. After `seconds` without success raises `late`.
+    """
+    deadline = time.monotonic() + seconds
+    at_once = True
+    while True:
+        try:
+            call(*arguments)
+        except KafkaException as error:
+            cause = error.args[0]
+            said = f"{name or call.__name__}: {cause.name()}: {cause.str()}"
+            if cause.fatal():
+                raise Fault(said) from error
+            if cause.txn_requires_abort():
+                raise Aborted(said) from error
+            if not cause.retriable():
+                raise Fault(said) from error
+            if time.monotonic() > deadline:
+                raise late(said) from error
+            at_once = False
+        else:
+            return at_once
