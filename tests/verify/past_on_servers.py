@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from headrace_load.verify import Report, verify
 from headrace_load.verify.orders import COLUMNS
 from verify.checking import ENTRIES
 from verify.past import Headers, Past
@@ -71,6 +73,24 @@ class KafkaLog:
             self._transactional.abort_transaction(30)
 
 
+@dataclass
+class Written:
+    """A past that is on the servers, and where."""
+
+    past: Past
+    log: KafkaLog
+    kafka: str
+    database: str
+    schemas: Path
+
+    def verify(self, database: str | None = None) -> Report:
+        return verify(self.kafka, database or self.database, self.schemas)
+
+
+def failed(report: Report) -> set[str]:
+    return {check.name for check in report.checks if not check.ok}
+
+
 @contextmanager
 def topics_of_its_own(bootstrap_servers: str) -> Iterator[str]:
     """A domain that no other test has, with its four topics; gone afterwards."""
@@ -95,6 +115,12 @@ def schemas_of(domain: str, folder: Path) -> tuple[Path, list[dict[str, Any]]]:
 
 def save(past: Past, bootstrap_servers: str, database: str) -> None:
     """Store what projectors and handlers would have stored."""
+    save_tables(past, database)
+    commit_offsets(past, bootstrap_servers)
+
+
+def save_tables(past: Past, database: str) -> None:
+    """Store what projectors would have stored."""
     topic = f"{past.domain}.events"
     with psycopg.connect(database) as connection, connection.cursor() as cursor:
         cursor.execute(TABLES)
@@ -111,7 +137,14 @@ def save(past: Past, bootstrap_servers: str, database: str) -> None:
                 for name in ("journal", "orders_v1")
             ],
         )
-    commit_offsets(past, bootstrap_servers)
+
+
+def abort_something(past: Past, log: KafkaLog) -> None:
+    """Leave aborted records behind the last ones of each topic, as a killed handler does."""
+    with log.transaction(commit=False):
+        for kind in ("events", "outcomes", "parked"):
+            for partition in range(PARTITIONS):
+                log.append(f"{past.domain}.{kind}", partition, b"o-1", b"never seen", [])
 
 
 def commit_offsets(past: Past, bootstrap_servers: str) -> None:

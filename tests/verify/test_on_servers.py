@@ -1,75 +1,16 @@
 """The verifier on real Kafka and Postgres: it passes what is right, and names planted damage by the right check."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from headrace_load.verify import CannotVerify, Report, verify
-from headrace_load.verify.murmur2 import partition_of
-from headrace_load.verify.rows import MODELS
+from headrace_load.verify import CannotVerify, verify
 from servers import Kafka, Postgres, fresh_database
-from verify.past import CREATE, PAY, Past, write_small_past
-from verify.past_on_servers import PARTITIONS, KafkaLog, commit_offsets, save, schemas_of, topics_of_its_own
+from verify.past import Past
+from verify.past_on_servers import PARTITIONS, Written, commit_offsets, failed, save, schemas_of, topics_of_its_own
 
 pytestmark = pytest.mark.edge
-
-
-@dataclass
-class Written:
-    """A past that is on the servers, and where."""
-
-    past: Past
-    log: KafkaLog
-    kafka: str
-    database: str
-    schemas: Path
-
-    def verify(self, database: str | None = None) -> Report:
-        return verify(self.kafka, database or self.database, self.schemas)
-
-
-@pytest.fixture(scope="module")
-def write(
-    kafka: Kafka, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], Written]]:
-    """Writes a past on topics and in a database of its own."""
-    with ExitStack() as opened, pytest.MonkeyPatch.context() as patch:
-
-        def write_one() -> Written:
-            domain = opened.enter_context(topics_of_its_own(kafka.bootstrap_servers))
-            database = opened.enter_context(fresh_database(postgres))
-            patch.setitem(MODELS, domain, MODELS["orders"])
-            folder, entries = schemas_of(domain, tmp_path_factory.mktemp("schemas"))
-            log = KafkaLog(kafka.bootstrap_servers)
-            past = Past(log, entries, domain, PARTITIONS)
-            write_small_past(past)
-            _abort_something(past, log)
-            save(past, kafka.bootstrap_servers, database)
-            return Written(past, log, kafka.bootstrap_servers, database, folder)
-
-        yield write_one
-
-
-@pytest.fixture(scope="module")
-def written(write: Callable[[], Written]) -> Written:
-    """A past that several tests share; they change copies of its database only."""
-    return write()
-
-
-def _abort_something(past: Past, log: KafkaLog) -> None:
-    """Leave aborted records behind the last ones of each topic, as a killed handler does."""
-    with log.transaction(commit=False):
-        for kind in ("events", "outcomes", "parked"):
-            for partition in range(PARTITIONS):
-                log.append(f"{past.domain}.{kind}", partition, b"o-1", b"never seen", [])
-
-
-def failed(report: Report) -> set[str]:
-    return {check.name for check in report.checks if not check.ok}
 
 
 def test_a_past_without_damage_passes_every_check_and_says_what_was_counted(written: Written) -> None:
@@ -86,6 +27,7 @@ def test_a_past_without_damage_passes_every_check_and_says_what_was_counted(writ
     assert counted["facts"] == {"events": 5, "with_command": 5}
 
 
+OVERLAY = "overlay(record placing 'X' from position('T1' in record))"
 IN_THE_DATABASE = {
     "a row changed": ("UPDATE orders_v1.orders SET total = 1 WHERE order_id = 'o-1'", {"rows"}, "o-1: total is 1"),
     "a row removed": ("DELETE FROM orders_v1.orders WHERE order_id = 'o-2'", {"rows"}, "and no row"),
@@ -110,7 +52,7 @@ IN_THE_DATABASE = {
         "the journal has other bytes than the topic",
     ),
     "a journal record altered so that it can still be read": (
-        "UPDATE headrace.journal SET record = overlay(record placing 'X' from position('T1' in record)) WHERE version=3",
+        f"UPDATE headrace.journal SET record = {OVERLAY} WHERE version = 3",
         {"journal", "states", "rows"},
         "o-1: tracking is 'T1', must be 'X1'",
     ),
@@ -156,83 +98,6 @@ def test_damage_in_the_database_is_named(
         with psycopg.connect(copy) as connection:
             assert connection.execute(damage).rowcount > 0
         report = written.verify(copy)
-    assert failed(report) == checks
-    assert any(problem in found for check in report.checks for found in check.problems)
-
-
-def double_an_outcome(past: Past) -> None:
-    asked = past.ask("o-1", "PayOrder", PAY)
-    for _ in range(2):
-        past.outcome(asked, result="refused", code="AlreadyPaid", message="why", version=3)
-
-
-def leave_out_an_outcome(past: Past) -> None:
-    past.ask("o-1", "PayOrder", PAY)
-    past.outcome(past.ask("o-1", "PayOrder", PAY), result="refused", code="AlreadyPaid", message="why", version=3)
-
-
-def leave_garbage_where_it_is(past: Past) -> None:
-    past.garbage(partition_of(b"o-1", PARTITIONS))
-    past.outcome(past.ask("o-1", "PayOrder", PAY), result="refused", code="AlreadyPaid", message="why", version=3)
-
-
-def add_an_event_that_nobody_asked_for(past: Past) -> None:
-    asked = past.ask("o-3", "CreateOrder", CREATE)
-    past.outcome(asked, result="refused", code="NoLines", message="why", version=0)
-    past.event(asked, "OrderCreated", CREATE | {"total": 1530})
-
-
-def skip_a_version(past: Past) -> None:
-    asked = past.ask("o-3", "CreateOrder", CREATE)
-    past.event(asked, "OrderCreated", CREATE | {"total": 1530}, version=2, event_id=f"{past.domain}/o-3/2")
-    past.outcome(asked, version=2, events=1)
-
-
-def use_a_wrong_partition(past: Past) -> None:
-    wrong = (partition_of(b"o-4", PARTITIONS) + 1) % PARTITIONS
-    asked = past.ask("o-4", "CreateOrder", CREATE, partition=wrong)
-    past.accept(asked, "OrderCreated", CREATE | {"total": 1530})
-
-
-def answer_without_committing_the_offset(past: Past) -> None:
-    before = dict(past.committed)
-    past.accept(past.ask("o-3", "CreateOrder", CREATE), "OrderCreated", CREATE | {"total": 1530})
-    past.committed = before
-
-
-def leave_a_transaction_open(past: Past) -> None:
-    assert isinstance(past.log, KafkaLog)
-    log = KafkaLog(past.log.where)
-    log.transaction().__enter__()
-    log.append(f"{past.domain}.outcomes", 0, b"o-1", b"pending", [])
-
-
-IN_THE_TOPICS: dict[str, tuple[Callable[[Past], None], set[str], str]] = {
-    "an outcome doubled": (double_an_outcome, {"answers"}, "has 2 outcomes instead of 1"),
-    "an outcome missing": (leave_out_an_outcome, {"answers"}, "has 0 outcomes instead of 1"),
-    "garbage ignored": (leave_garbage_where_it_is, {"answers"}, "has 0 parked records instead of 1"),
-    "an event without a command": (
-        add_an_event_that_nobody_asked_for,
-        {"effects"},
-        "refused with 0 events, the log has 1",
-    ),
-    "a version skipped": (skip_a_version, {"versions", "rows"}, "o-3: the journal goes from version 0 to 2"),
-    "a wrong partition": (use_a_wrong_partition, {"keys"}, "holds o-4, whose partition is"),
-    "an offset not committed": (answer_without_committing_the_offset, {"positions"}, "is not past the newest answered"),
-    "an open transaction": (leave_a_transaction_open, {"positions"}, "a transaction is open"),
-}
-
-
-@pytest.mark.parametrize(("damage", "checks", "problem"), IN_THE_TOPICS.values(), ids=IN_THE_TOPICS)
-def test_damage_in_the_topics_is_named(
-    write: Callable[[], Written], damage: Callable[[Past], None], checks: set[str], problem: str
-) -> None:
-    written = write()
-    damage(written.past)
-    with psycopg.connect(written.database) as connection:
-        connection.execute("DROP SCHEMA headrace, orders_v1 CASCADE")
-    save(written.past, written.kafka, written.database)
-    report = written.verify()
     assert failed(report) == checks
     assert any(problem in found for check in report.checks for found in check.problems)
 

@@ -24,9 +24,11 @@ WARM_UP_S: Final = 12.0
 QUICK: Final = 10
 """`--quick` is so many times less."""
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 console = Console(stderr=True, highlight=False)
 
 
+@app.command()
 def bench(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of it, once: less than a minute.")] = False,
@@ -91,7 +93,7 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
 def main() -> None:
     """Run the bench; a fault is one line on standard error."""
     try:
-        typer.run(bench)
+        app()
     except (Fault, LocalServerError, Misconfigured) as error:
         console.print(f"bench: {error}", markup=False, soft_wrap=True)
         sys.exit(1)

@@ -31,12 +31,12 @@ def handle(stage: Stage, commands: list[Frame]) -> Results:
     spent = Spent(count, max(outcomes.last_at - outcomes.first_at, 1) / 1000, cpu_s)
     written = raw.produce(stage, events.frames + outcomes.frames)
     read = raw.consume(stage, stage.orders.command_topic, count)
-    floor = one_after_the_other(count, read.times(count), written.times(2 * count))
+    floor = one_after_the_other(count, read, written)
     return {
-        "raw consume.records_per_s": read.rate,
-        "raw consume.cpu_us": read.cpu_us,
-        "raw produce.records_per_s": written.rate,
-        "raw produce.cpu_us": written.cpu_us,
+        "raw_consume.records_per_s": read.rate,
+        "raw_consume.cpu_us": read.cpu_us,
+        "raw_produce.records_per_s": written.rate,
+        "raw_produce.cpu_us": written.cpu_us,
         **compared("handler", "commands_per_s", spent, floor),
         "handler.broker_cpu_us": broker_s / count * 1e6,
     }
@@ -61,6 +61,6 @@ def project(stage: Stage, view: str, events: raw.Topic) -> Results:
     seconds = (last - datetime.fromisoformat(ready["timestamp"])).total_seconds()
     floor = raw.consume(stage, stage.orders.event_topic, count)
     return {
-        **compared(f"projector {view}", "events_per_s", Spent(count, seconds, cpu_s), floor),
-        f"projector {view}.postgres_cpu_us": postgres_s / count * 1e6,
+        **compared(f"projector_{view}", "events_per_s", Spent(count, seconds, cpu_s), floor),
+        f"projector_{view}.postgres_cpu_us": max(postgres_s, 0.0) / count * 1e6,
     }

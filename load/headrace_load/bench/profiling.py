@@ -1,6 +1,7 @@
 """Where the handler's time goes: its loop under cProfile, in this process."""
 
 import cProfile
+import gc
 import pstats
 from typing import Final
 
@@ -31,6 +32,8 @@ def profile_handler(stage: Stage, commands: list[Frame]) -> pstats.Stats:
     finally:
         handler.stopping = True
         handler.run()  # stops at once, and leaves the group
+        del handler
+        gc.collect()  # its clients are in cycles, and would go on asking for a broker that is gone
     return pstats.Stats(profile)
 
 

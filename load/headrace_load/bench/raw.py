@@ -45,13 +45,13 @@ class Topic:
 
 def consume(stage: Stage, topic: str, count: int) -> Spent:
     """Read the topic's committed records, `count` of them, from the first that comes to the last."""
-    return _repeated(lambda: _consume_once(stage, topic, count))
+    return _repeated(lambda: _consume_once(stage, topic, count)).times(count)
 
 
 def produce(stage: Stage, frames: list[Frame]) -> Spent:
     """Append the records to a topic of their own, each to its partition, to the last acknowledgement."""
     _make_raw_topic(stage)
-    return _repeated(lambda: _produce_once(stage, frames))
+    return _repeated(lambda: _produce_once(stage, frames)).times(len(frames))
 
 
 def warm_up(stage: Stage, frames: list[Frame], seconds: float) -> None:

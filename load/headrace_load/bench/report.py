@@ -1,12 +1,15 @@
 """The bench's report: one JSON value for programs, one table for people."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from headrace_load.bench.figures import Figure, as_groups
+
+LEGEND: Final = """CPU is per record, all threads of the process. x raw: beside librdkafka alone on the same bytes.
+restart: a takeover after all those commands; restore: of as many aggregates, their newest events only."""
 
 
 def as_json(figures: Sequence[Figure], circumstances: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +27,7 @@ def show(figures: Sequence[Figure], circumstances: dict[str, Any], console: Cons
         f"{', '.join(f'{name} {value}' for name, value in settings.items())}",
         sep="\n",
         highlight=False,
+        soft_wrap=True,
     )
     table = Table("", "figure", *(("median", "min", "max") if circumstances["repeats"] > 1 else ("once",)))
     for column in table.columns[2:]:
@@ -34,10 +38,10 @@ def show(figures: Sequence[Figure], circumstances: dict[str, Any], console: Cons
             table.add_section()
         found = figure.as_json()
         shown = [found[name] for name in ("median", "min", "max")[: len(table.columns) - 2]]
-        table.add_row(figure.who if figure.who != before else "", figure.unit, *map(_readable, shown))
+        table.add_row(figure.who.replace("_", " ") if figure.who != before else "", figure.unit, *map(_readable, shown))
         before = figure.who
     console.print(table)
-    console.print("CPU is per record, all threads of the process; x raw is beside librdkafka alone on the same bytes.")
+    console.print(LEGEND, soft_wrap=True)
 
 
 def _readable(value: float) -> str:

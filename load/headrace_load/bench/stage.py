@@ -43,6 +43,7 @@ class Stage:
         self.kafka = LocalKafka(folder / "kafka", BROKER, HEAP_MB, full_jit=True)
         self.postgres = LocalPostgres(folder / "postgres", DATABASE)
         self.orders = app.aggregate("orders")
+        self.codec = Codec(app, read_lock(read_settings().schemas))
         self._folder = folder
         self._started = 0
 
@@ -50,7 +51,6 @@ class Stage:
         self.kafka.start()
         self.postgres.start()
         self.settings = self._settings(self.postgres.create_database("migrated"))
-        self.codec = Codec(app, read_lock(self.settings.schemas))
         self.admin = admin_client(self.settings)
         migrate(app, self.settings)
         return self

@@ -13,11 +13,11 @@ from headrace.orders.commands import CreateOrder, DeliverOrder, PayOrder, ShipOr
 from headrace.orders.decider import Order, decide, evolve
 from headrace.orders.events import Line
 
-LINE: Final = Line("85123A", "WHITE HANGING HEART T-LIGHT HOLDER", 6, 255)
+LINE: Final = Line(sku="85123A", description="WHITE HANGING HEART T-LIGHT HOLDER", quantity=6, unit_price=255)
 LIFE: Final = (
-    CreateOrder([LINE], "GBP", "17850", date(2010, 12, 1)),
-    PayOrder("pay-536365", LINE.quantity * LINE.unit_price, "GBP"),
-    ShipOrder("Royal Mail", "RM 4418 2276 5GB"),
+    CreateOrder(lines=[LINE], currency="GBP", customer="17850", business_date=date(2010, 12, 1)),
+    PayOrder(payment_id="pay-536365", amount=LINE.quantity * LINE.unit_price, currency="GBP"),
+    ShipOrder(carrier="Royal Mail", tracking="RM 4418 2276 5GB"),
     DeliverOrder(),
 )
 APART: Final = 5_000

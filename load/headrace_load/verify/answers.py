@@ -19,7 +19,6 @@ def answers(part: Partition, check: Check) -> None:
     parked_from = _known_from(part.ends["parked"].low, parked)
     for command in part.commands:
         answered, aside = outcomes.pop(command.offset, []), parked.pop(command.offset, [])
-        check.count(commands=bool(command.type), others=not command.type)
         if command.offset >= (part.committed or 0) and not answered and not aside:
             continue  # still to come: `positions` says so
         place = part.place("commands", command.offset)
@@ -34,6 +33,8 @@ def answers(part: Partition, check: Check) -> None:
         if offset >= part.ends["commands"].low:
             kind, found = ("outcomes", outcomes[offset]) if offset in outcomes else ("parked", parked[offset])
             check.problem(f"{part.place(kind, found[0].offset)} answers command offset {offset}, where none lies")
+    commands = sum(bool(command.type) for command in part.commands)
+    check.count(commands=commands, others=len(part.commands) - commands)
     check.count(outcomes=len(part.outcomes), parked=len(part.parked))
 
 
@@ -51,14 +52,14 @@ def effects(part: Partition, check: Check) -> None:
         if outcome is not None:
             for problem in _wrong_effect(outcome, found, reached.get(outcome.aggregate_id, 0)):
                 check.problem(f"{part.place('commands', offset)} ({outcome.command_type}): {problem}")
-            check.count(accepted=outcome.result == ACCEPTED, refused=outcome.result != ACCEPTED)
         elif offset >= known_from:
             first = found[0]
             check.problem(
                 f"{part.place('events', first.offset)} ({first.aggregate_id} version {first.version}) comes from "
                 f"command offset {offset}, which has no outcome"
             )
-    check.count(events=len(part.events))
+    accepted = sum(outcome.result == ACCEPTED for outcome in part.outcomes)
+    check.count(accepted=accepted, refused=len(part.outcomes) - accepted, events=len(part.events))
 
 
 def resends(part: Partition, check: Check, window_ms: int) -> None:
@@ -72,7 +73,7 @@ def resends(part: Partition, check: Check, window_ms: int) -> None:
             continue
         first = firsts.get(command.command_id)
         if first is None and not complete:
-            firsts[command.command_id] = command, outcome
+            firsts.update({command.command_id: (command, outcome)} if outcome.code != REUSED else {})
             continue
         for problem in _wrong_resend(command, outcome, first, window_ms):
             check.problem(f"{part.place('commands', command.offset)}: command {command.command_id} {problem}")

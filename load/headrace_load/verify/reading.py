@@ -1,6 +1,7 @@
 """From bytes to what the checks look at: each record decoded once, the journal laid beside its topic by offset."""
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Any, Final
 
 from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition, Record, Row
@@ -9,6 +10,7 @@ from headrace_load.verify.schemas import Decoded, NotARecordError, Schemas
 Apply = Callable[[str, Decoded], None]
 """What is told of each event in the journal, in offset order: the aggregate's id and the event."""
 
+ANSWER: Final = itemgetter(*Outcome._fields[2:])
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp", "message")
 
 
@@ -29,8 +31,7 @@ def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) 
         except NotARecordError as error:
             part.unreadable.append(f"{part.place('outcomes', record.offset)} is no outcome: {error}")
             continue
-        fields = decoded.fields
-        part.outcomes.append(Outcome(record.offset, record.key, *(fields[name] for name in Outcome._fields[2:])))
+        part.outcomes.append(Outcome(record.offset, record.key, *ANSWER(decoded.fields)))
 
 
 def read_parked(part: Partition, records: Iterable[Record]) -> None:

@@ -18,6 +18,7 @@ class Fold:
         self._model = model
         self._states = states
         self._open: dict[str, Any] = {}
+        self._events = 0
         self.rows: dict[str, int] = {}
 
     def apply(self, aggregate_id: str, event: Decoded) -> None:
@@ -31,12 +32,14 @@ class Fold:
         for problem in (*model.broken_rules(before, form.name, fields), *model.wrong_state(order, fields["state"])):
             self._states.problem(f"{aggregate_id} version {fields['meta']['version']} ({form.name}): {problem}")
         self._open[aggregate_id] = order
-        self._states.count(events=1)
+        self._events += 1
 
     def close_partition(self) -> None:
         """Forget a partition's aggregates but for their rows; no other partition has events of them."""
         self.rows.update((key, hash(self._model.row(key, order))) for key, order in self._open.items())
         self._open = {}
+        self._states.count(events=self._events)
+        self._events = 0
 
     def open_rows(self) -> dict[str, tuple[Any, ...]]:
         """The rows of the open partition, by aggregate."""
@@ -46,8 +49,8 @@ class Fold:
 def compare_rows(expected: dict[str, int], rows: Iterable[tuple[Any, ...]], check: Check) -> list[tuple[Any, ...]]:
     """Note missing and extra rows; return the first rows that differ, for `explain` to say how. Empties `expected`."""
     different: list[tuple[Any, ...]] = []
-    for row in rows:
-        check.count(rows=1)
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - it is what is left of it that counts
         wanted = expected.pop(row[0], None)
         if wanted is None:
             check.problem(f"{row[0]} has a row, and no event in the journal")
@@ -59,7 +62,7 @@ def compare_rows(expected: dict[str, int], rows: Iterable[tuple[Any, ...]], chec
             check.problem(f"{row[0]} differs, as others do")
     for key in expected:
         check.problem(f"{key} has events in the journal, and no row")
-    check.count(missing=len(expected))
+    check.count(rows=count, missing=len(expected))
     expected.clear()
     return different
 

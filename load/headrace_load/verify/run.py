@@ -126,7 +126,7 @@ class Verification:
         answers.effects(part, checks["effects"])
         answers.resends(part, checks["resends"], self._window_ms)
         places.keys(part, checks["keys"])
-        projectors = (history.JOURNAL, *([model.PROJECTOR] if model else []))
+        projectors = (history.JOURNAL, model.PROJECTOR) if model else tuple({history.JOURNAL, *part.checkpoints})
         positions.positions(part, checks["positions"], projectors)
 
     def _check_rows(self, model: Any, fold: rows.Fold, topic: str) -> None:

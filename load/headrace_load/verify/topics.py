@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 from confluent_kafka import (
     Consumer,
@@ -36,7 +36,6 @@ class Topics:
             **_environment(),
         }
         self._admin = AdminClient(client)
-        self._partitions = self._list()
         self._consumer = Consumer(
             {
                 **client,
@@ -51,6 +50,7 @@ class Topics:
                 "queued.max.messages.kbytes": 32_768,
             }
         )
+        self._partitions = self._list()
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +95,7 @@ class Topics:
         self._consumer.assign([TopicPartition(topic, partition, ends.low)])
         moved = time.monotonic()
         while time.monotonic() - moved < STALLED_S:
-            for message in cast("list[Any]", self._consumer.consume(CHUNK, 0.2)):
+            for message in self._next_messages():
                 error = message.error()
                 if error is None and message.offset() < ends.stable:
                     yield _record(message)
@@ -105,9 +105,15 @@ class Topics:
                 moved = time.monotonic()
         raise CannotVerify(f"{topic}[{partition}] cannot be read to its end, offset {ends.stable}: is a broker down?")
 
+    def _next_messages(self) -> list[Any]:
+        """What comes within a moment; `consume` alone would sit its timeout out although the end is reached."""
+        first = self._consumer.poll(0.5)
+        return [] if first is None else [first, *self._consumer.consume(CHUNK, 0)]
+
     def _list(self) -> dict[str, int]:
+        # Asked through the consumer, which then knows all leaders: it takes a second to find each by itself.
         try:
-            found = self._admin.list_topics(timeout=TIMEOUT_S).topics
+            found = self._consumer.list_topics(timeout=TIMEOUT_S).topics
         except KafkaException as error:
             raise CannotVerify(
                 f"no Kafka broker answers at {self._where} ({error.args[0].str()}): is it up, is the address right?"

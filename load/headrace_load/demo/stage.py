@@ -1,0 +1,151 @@
+"""Where the demo plays: Kafka, Postgres and the services as processes, in a folder of their own."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, Self
+
+from confluent_kafka import KafkaException
+
+from headrace.app import app
+from headrace.avro.agreement import disagreements
+from headrace.avro.contract import read_lock
+from headrace.kafka.clients import admin_client
+from headrace.kafka.topics import create_topics
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.local import LocalServers, Supervisor
+from headrace.postgres.schema import migrate
+from headrace.settings import Settings, read_settings
+
+DOMAIN: Final = "orders"
+PARTITIONS: Final = 12
+# Two of each: (name, arguments of `headrace`, consumer group).
+SERVICES: Final = (
+    ("handler", ("handle", DOMAIN), f"headrace.handle.{DOMAIN}"),
+    ("orders-projector", ("project", "orders"), "headrace.project.orders_v1"),
+    ("journal-projector", ("project", "journal"), "headrace.project.journal"),
+)
+REPLICAS: Final = 2
+SESSION_TIMEOUT_MS: Final = "3000"
+POLL_S: Final = 0.1
+
+
+class Stage:
+    """Servers and services in `folder`; both end with the `with`, however that ends.
+
+    The folder is removed with them, unless something failed: then logs and data stay for a look.
+    """
+
+    def __init__(self, folder: Path, schemas: Path) -> None:
+        self.folder = folder.absolute()
+        self.schemas = schemas.absolute()
+        self.servers = LocalServers(self.folder / "servers")
+        self.failed = False
+        self.began = time.monotonic()
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        (self.folder / "logs").mkdir(parents=True)
+        self.services = self._open.enter_context(Supervisor())
+        try:
+            self.servers.start()
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.failed |= kind is not None and kind is not KeyboardInterrupt
+        try:
+            self._open.close()
+        finally:
+            if self.failed:
+                self.servers.stop()
+            else:
+                self.servers.remove()
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def settings(self) -> Settings:
+        """Where everything is, as every process of the demo is told."""
+        places = {
+            "kafka_bootstrap_servers": self.servers.kafka.bootstrap_servers,
+            "database_url": self.servers.postgres.url,
+            "profile": "local",
+            "schemas": self.schemas,
+            "partitions": PARTITIONS,
+        }
+        return read_settings().model_copy(update=places)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as environment variables."""
+        settings = self.settings
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka,
+            "DATABASE_URL": settings.database,
+            "HEADRACE_PROFILE": settings.profile,
+            "HEADRACE_SCHEMAS": str(settings.schemas),
+            "HEADRACE_PARTITIONS": str(settings.partitions),
+        }
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the demo began."""
+        return time.monotonic() - self.began
+
+    def prepare(self) -> tuple[list[str], int]:
+        """Check the schemas, create topics and tables; returns the topics and how many contracts there are."""
+        catalogue = read_lock(self.schemas)
+        if wrong := list(disagreements(app, catalogue)):
+            raise Misconfigured(f"the schemas do not fit the code: {'; '.join(wrong)}")
+        topics = create_topics(admin_client(self.settings), app, self.settings)
+        migrate(app, self.settings)
+        return topics, len(catalogue.contracts)
+
+    def start_services(self) -> list[str]:
+        """Start two of each service and return their names; they are up when each has partitions of its own."""
+        names = []
+        for name, arguments, _ in SERVICES:
+            for number in range(1, REPLICAS + 1):
+                slot = ("--slot", str(number)) if name == "handler" else ()
+                self._start(f"{name}-{number}", *arguments, *slot)
+                names.append(f"{name}-{number}")
+        admin = admin_client(self.settings)
+        self.wait(lambda: _all_have_partitions(admin), "every service has partitions", 60)
+        return names
+
+    def wait(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
+        """Wait until something holds; a `Fault` says what did not come, and where the logs are."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            self.services.check()
+            if time.monotonic() > deadline:
+                raise Fault(f"not within {seconds:.0f} s: {what}; the services' logs are in {self.folder / 'logs'}")
+            time.sleep(POLL_S)
+
+    def _start(self, name: str, *arguments: str) -> None:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("HEADRACE_", "KAFKA_", "PG"))}
+        # A killed process is missed after so long; the local profile's own six seconds are a long time in a demo.
+        ours = {"KAFKA_CONSUMER__SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS, "HEADRACE_INSTANCE": name}
+        log = self.folder / "logs" / f"{name}.log"
+        command = [sys.executable, "-m", "headrace", *arguments]
+        self.services.start(name, command, log, kept | self.environment | ours)
+
+
+def _all_have_partitions(admin: Any) -> bool:
+    """Whether each group has all its members, and each member something to do."""
+    found = admin.describe_consumer_groups([group for *_, group in SERVICES], request_timeout=10)
+    try:
+        groups = [future.result() for future in found.values()]
+    except KafkaException:  # a new broker makes its group coordinator first
+        return False
+    for group in groups:
+        shares = [member.assignment.topic_partitions for member in group.members if member.assignment]
+        if sum(map(bool, shares)) < REPLICAS or sum(map(len, shares)) < PARTITIONS:
+            return False
+    return True

@@ -1,0 +1,105 @@
+"""The demo as a stranger runs it: to its end, and interrupted in the middle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from headrace_load.demo.day import read_day
+from servers import readable_folder
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.edge
+
+
+@contextmanager
+def demo(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A running demo and the folder that it was given."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE_", "KAFKA_", "DATABASE"))
+    }
+    environment = kept | {"PYTHONPATH": f"{ROOT}/services{os.pathsep}{ROOT}/load"}
+    with readable_folder() as folder:
+        command = [sys.executable, "-m", "headrace", "demo", "--directory", str(folder), *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes) as process:  # type: ignore[call-overload]
+            try:
+                yield process, folder
+            finally:
+                process.kill()
+
+
+def working_in(folder: Path) -> list[psutil.Process]:
+    """The processes whose command line names the folder."""
+    return [found for found in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(found.info["cmdline"] or [])]
+
+
+def wait_for(process: subprocess.Popen[str], text: str, seconds: float = 60) -> None:
+    """Read standard output until a line has the text."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + seconds
+    for line in process.stdout:
+        assert time.monotonic() < deadline
+        if text in line:
+            return
+    pytest.fail(f"never said: {text}\n{process.stderr.read() if process.stderr else ''}")
+
+
+def test_the_demo_ends_with_all_checks_passed_and_leaves_nothing_behind() -> None:
+    with demo("--json") as (process, folder):
+        out, error = process.communicate(timeout=150)
+        assert process.returncode == 0, error
+        found = json.loads(out)
+        assert found["ok"]
+        assert (
+            found["counts"] | {"events": 508, "journaled": 508, "rows": 127, "refused": 3, "resent": 127}
+            == found["counts"]
+        )
+        assert found["counts"]["set_aside"] == 3
+        assert [kill["name"] for kill in found["kills"]] == ["handler-1", "orders-projector-1"]
+        assert all(kill["new_pid"] != kill["pid"] for kill in found["kills"])
+        assert all(check["ok"] for check in found["verification"]["checks"])
+        assert found["figures"]["command_to_row"]["p50"] > 0
+        assert list(folder.iterdir()) == []
+        assert working_in(folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_demo_that_is_interrupted_stops_everything_and_cleans_up(number: signal.Signals) -> None:
+    with demo() as (process, folder):
+        wait_for(process, "topics are created")
+        assert len(working_in(folder)) >= 2
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "stopped, and cleaned up" in out
+        assert list(folder.iterdir()) == []
+        assert working_in(folder) == []
+
+
+def test_a_day_has_each_orders_steps_in_order_and_some_seconds_apart() -> None:
+    day = read_day(seconds=10)
+    assert len(day.created) == 127
+    assert len(day.planned) == 4 * 127
+    times: dict[str, list[float]] = {}
+    for entry in day.planned:
+        times.setdefault(entry.asked.meta.aggregate_id, []).append(entry.at)
+    assert all(at == pytest.approx([at[0] + 2 * step for step in range(4)]) for at in times.values())
+    assert [entry.at for entry in day.planned] == sorted(entry.at for entry in day.planned)
+
+
+def test_second_payments_are_new_commands_of_orders_that_are_paid() -> None:
+    day = read_day(seconds=10)
+    again = day.second_payments()
+    ids = {entry.asked.meta.command_id for entry in day.planned}
+    assert len(again) == 3
+    assert not ids & {asked.meta.command_id for asked in again}
+    assert {type(asked.command).__name__ for asked in again} == {"PayOrder"}
