@@ -1,6 +1,7 @@
 """Places where a test makes a process die or stop: named steps, refused outside the local profile."""
 
 import os
+import re
 import signal
 import threading
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from headrace.kernel.errors import Misconfigured
 from headrace.settings import Settings
 
+ASKED: Final = re.compile(r"(?P<action>kill|stop):(?P<step>\w+)(?P<delayed>\+?)(:(?P<count>[1-9][0-9]*))?")
 SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
@@ -23,16 +25,15 @@ class Failpoints:
         self._remaining = 0
         if not settings.failpoint:
             return
-        action, _, rest = settings.failpoint.partition(":")
-        step, _, count = rest.partition(":")
-        if settings.profile != "local" or action not in SIGNALS or not step or not (count or "1").isdigit():
+        asked = ASKED.fullmatch(settings.failpoint)
+        if settings.profile != "local" or asked is None:
             raise Misconfigured(
                 f"HEADRACE_FAILPOINT={settings.failpoint!r}: for tests, as kill:STEP:COUNT, with HEADRACE_PROFILE=local"
             )
-        self._signal = SIGNALS[action]
-        self._step = step.removesuffix("+")
-        self._delayed = step.endswith("+")
-        self._remaining = int(count or "1")
+        self._signal = SIGNALS[asked["action"]]
+        self._step = asked["step"]
+        self._delayed = bool(asked["delayed"])
+        self._remaining = int(asked["count"] or "1")
 
     def reach(self, step: str) -> None:
         """Say that a step is reached; costs a comparison where no failpoint is set."""

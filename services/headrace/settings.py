@@ -30,7 +30,10 @@ class Settings(BaseSettings):
     dedup_window_s: int = Field(default=300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
     """How long a command's id is remembered, in log time."""
     instance: str = Field(
-        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", validation_alias="HEADRACE_INSTANCE"
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        min_length=1,
+        max_length=200,
+        validation_alias="HEADRACE_INSTANCE",
     )
     """Names this process in the events that it writes."""
     failpoint: str = Field(default="", validation_alias="HEADRACE_FAILPOINT")

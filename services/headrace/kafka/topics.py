@@ -1,13 +1,14 @@
 """The four topics of a domain: how they are made, and the check at start that they still are as they must be."""
 
+import time
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
-from headrace.kernel.errors import Misconfigured
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
 
 DAY_MS: Final = 86_400_000
@@ -53,9 +54,32 @@ def create_topics(
         try:
             future.result()
         except KafkaException as error:
+            # Another process may create the same ones at the same time.
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                continue
             raise Misconfigured(f"topic {name}: {error.args[0].str()}") from error
         created.append(name)
+    _wait_until_led(admin, {topic.topic for topic in missing})
     return created
+
+
+def _wait_until_led(admin: AdminClient, names: set[str]) -> None:
+    """The controller has them; whoever asks a broker next must find them too."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        topics = admin.list_topics(timeout=TIMEOUT_S).topics
+        waiting = {name for name in names if name not in topics or not _is_led(topics[name])}
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise Fault(
+                f"topics {', '.join(sorted(waiting))} were created, but no broker leads them: are all brokers up?"
+            )
+        time.sleep(0.05)
+
+
+def _is_led(topic: Any) -> bool:
+    return topic.error is None and all(entry.leader >= 0 for entry in topic.partitions.values())
 
 
 def refuse_other_topics(
@@ -86,22 +110,25 @@ def _problems(admin: AdminClient, aggregate: Aggregate[Any, Any, Any], settings:
                 f"{REPLICAS[settings.profile]}"
                 f"{': set HEADRACE_PROFILE=local for a single broker' if replicas == 1 else ''}"
             )
+    # A local log may be compacted at once, to see what then is lost; any other is somebody's history.
+    guard = () if settings.profile == "local" else ("min.compaction.lag.ms",)
     resources = {ConfigResource(ConfigResource.Type.TOPIC, name): name for name in wanted}
     for resource, future in admin.describe_configs(list(resources), request_timeout=TIMEOUT_S).items():
-        problems += _differences(resources[resource], wanted[resources[resource]], future.result())
+        problems += _differences(resources[resource], wanted[resources[resource]], future.result(), guard)
     return problems
 
 
-def _differences(name: str, wanted: dict[str, str], found: dict[str, Any]) -> list[str]:
+def _differences(name: str, wanted: dict[str, str], found: dict[str, Any], guard: tuple[str, ...]) -> list[str]:
     problems = [
         f"topic {name}: {key} is {found[key].value}, must be {wanted[key]}"
         for key in ("cleanup.policy", "message.timestamp.type")
         if found[key].value != wanted[key]
     ]
-    if int(found["max.message.bytes"].value) < int(wanted["max.message.bytes"]):
-        problems.append(f"topic {name}: max.message.bytes must be at least {wanted['max.message.bytes']}")
-    if int(found["min.insync.replicas"].value) < int(wanted["min.insync.replicas"]):
-        problems.append(f"topic {name}: min.insync.replicas must be {wanted['min.insync.replicas']}")
+    problems += [
+        f"topic {name}: {key} is {found[key].value}, must be at least {wanted[key]}"
+        for key in ("max.message.bytes", "min.insync.replicas", *guard)
+        if int(found[key].value) < int(wanted.get(key, 0))
+    ]
     return problems
 
 

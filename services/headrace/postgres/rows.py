@@ -6,11 +6,13 @@ import psycopg
 from msgspec import structs
 from psycopg import sql
 
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.view import Key, View
 
+# The columns that can be written: not those that Postgres computes or counts itself.
 COLUMN_TYPES: Final = """
     SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"""
+    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a'"""
 
 
 class ViewRows:
@@ -18,12 +20,14 @@ class ViewRows:
 
     def __init__(self, connection: psycopg.Connection[Any], view: View[Any]) -> None:
         table = view.table
+        self._name = view.name
         self._row = table.row
         self._fields = table.row.__struct_fields__
         self._key_at = [self._fields.index(name) for name in table.key]
         target = sql.Identifier(view.schema, table.name)
         types = dict(connection.execute(COLUMN_TYPES, [target.as_string(connection)]).fetchall())
         connection.commit()
+        _refuse_arrays(view, types)
         keys, columns = _names(table.key), _names(self._fields)
         key_arrays, arrays = _arrays(table.key, types), _arrays(self._fields, types)
         # Columns that the row does not name take their default anew: `excluded` holds it.
@@ -32,9 +36,8 @@ class ViewRows:
             "SELECT {columns} FROM {target} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})"
         ).format(columns=columns, target=target, arrays=key_arrays, keys=keys)
         self._upsert = sql.SQL(
-            "INSERT INTO {target} ({columns}) SELECT * FROM unnest({arrays}) "
-            "ON CONFLICT ({keys}) DO UPDATE SET {updates}"
-        ).format(target=target, columns=columns, arrays=arrays, keys=keys, updates=_updates(updated))
+            "INSERT INTO {target} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT ({keys}) DO {update}"
+        ).format(target=target, columns=columns, arrays=arrays, keys=keys, update=_update(updated))
         self._delete = sql.SQL("DELETE FROM {target} USING unnest({arrays}) AS gone ({keys}) WHERE {same}").format(
             target=target, arrays=key_arrays, keys=keys, same=_same(target, table.key)
         )
@@ -46,14 +49,34 @@ class ViewRows:
         return {tuple(values[place] for place in key_at): row(*values) for values in cursor.fetchall()}
 
     def write(self, cursor: psycopg.Cursor[Any], rows: dict[Key, Any]) -> None:
-        """Insert or replace the rows; a key whose row is None is deleted."""
-        kept = sorted((key, row) for key, row in rows.items() if row is not None)
+        """Insert or replace the rows; a key whose row is None is deleted. `Fault` for a row that cannot be kept."""
+        kept = sorted(key for key, row in rows.items() if row is not None)
         gone = [key for key, row in rows.items() if row is None]
         if kept:
-            values = [structs.astuple(row) for _, row in kept]
-            cursor.execute(self._upsert, [list(column) for column in zip(*values, strict=True)])
+            values = [structs.astuple(rows[key]) for key in kept]
+            self._refuse_moved(kept, values)
+            try:
+                cursor.execute(self._upsert, [list(column) for column in zip(*values, strict=True)])
+            except OverflowError as error:
+                raise Fault(f"view {self._name}: a row holds a whole number of more than 64 bits") from error
         if gone:
             cursor.execute(self._delete, [list(column) for column in zip(*gone, strict=True)])
+
+    def _refuse_moved(self, keys: list[Key], values: list[tuple[Any, ...]]) -> None:
+        """A row under another key than its own would not be found again, and the next fold would begin anew."""
+        for key, row in zip(keys, values, strict=True):
+            own = tuple(row[place] for place in self._key_at)
+            if own != key:
+                raise Fault(f"view {self._name}: evolve gave the key {key!r} a row of the key {own!r}")
+
+
+def _refuse_arrays(view: View[Any], types: dict[str, str]) -> None:
+    """`unnest` would take an array of arrays apart to the last item."""
+    for name in view.table.row.__struct_fields__:
+        if types[name].endswith("[]"):
+            raise Misconfigured(
+                f"view {view.name}: column {name} is an array: use rows of a table of their own, or text"
+            )
 
 
 def _names(names: Any) -> sql.Composed:
@@ -64,8 +87,12 @@ def _arrays(names: Any, types: dict[str, str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.SQL("%b::" + types[name] + "[]") for name in names)
 
 
-def _updates(names: list[str]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names)
+def _update(names: list[str]) -> sql.Composable:
+    """What is left to write of a row whose key is there already."""
+    if not names:
+        return sql.SQL("NOTHING")
+    columns = (sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names)
+    return sql.SQL("UPDATE SET ") + sql.SQL(", ").join(columns)
 
 
 def _same(target: sql.Identifier, key: tuple[str, ...]) -> sql.Composed:

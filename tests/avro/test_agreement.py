@@ -1,0 +1,176 @@
+"""Classes and schemas say the same, or it is said where they do not."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from msgspec import Struct, defstruct
+
+from headrace.avro.agreement import disagreements, mismatches
+from headrace.avro.contract import Catalogue
+from headrace.kernel.aggregate import Aggregate
+from headrace.kernel.app import App
+from parts import field, locked, write_part
+
+
+class Bell(Struct, frozen=True):
+    rung: int = 0
+
+
+class Rang(Struct, frozen=True):
+    pass
+
+
+class Line(Struct, frozen=True):
+    sku: str
+
+
+class Node(Struct, frozen=True):
+    inside: "list[Node]"
+
+
+LINE = {"type": "record", "name": "Line", "fields": [field("sku")]}
+NODE = {"type": "record", "name": "Node", "fields": [field("inside", {"type": "array", "items": "Node"})]}
+DAY = {"type": "int", "logicalType": "date"}
+TIME = {"type": "long", "logicalType": "timestamp-millis"}
+
+
+def found(folder: Path, fields: list[tuple[str, Any]], *in_schema: dict[str, Any], **more: Any) -> list[str]:
+    """What is said of a command with these fields in the class, and those in the schema."""
+    write_part(folder, "command", "Ring", *in_schema)
+    write_part(folder, "event", "Rang")
+    write_part(folder, "state", "Bell", field("rung", "long"))
+    return list(disagreements(bells(defstruct("Ring", fields, frozen=True), **more), locked(folder)))
+
+
+def bells(command: type, **more: Any) -> App:
+    settings: dict[str, Any] = {"initial": Bell(), "commands": command, "events": Rang} | more
+    aggregate: Aggregate[Any, Any, Any] = Aggregate(
+        name="bells", decide=lambda *_: [], evolve=lambda state, _: state, **settings
+    )
+    return App(aggregates=(aggregate,))
+
+
+@pytest.mark.parametrize(
+    ("in_code", "in_schema"),
+    [
+        (str, "string"),
+        (int, "long"),
+        (int, "int"),
+        (int, TIME),
+        (bool, "boolean"),
+        (bytes, "bytes"),
+        (float, "double"),
+        (date, DAY),
+        (date | None, ["null", DAY]),
+        (str | None, ["string", "null"]),
+        (Literal["a", "b"], "string"),
+        (Literal["a", "b"], {"type": "enum", "name": "E", "symbols": ["a", "b"]}),
+        (list[Line], {"type": "array", "items": LINE}),
+        (tuple[int, ...], {"type": "array", "items": "long"}),
+        (dict[str, int], {"type": "map", "values": "long"}),
+        (Line | None, ["null", LINE]),
+    ],
+)
+def test_a_class_and_its_schema_agree(tmp_path: Path, in_code: Any, in_schema: Any) -> None:
+    assert found(tmp_path, [("it", in_code)], field("it", in_schema)) == []
+
+
+@pytest.mark.parametrize(
+    ("in_code", "in_schema"),
+    [
+        (str, "long"),
+        (int, "string"),
+        (int, "double"),
+        (float, "float"),
+        (int, DAY),
+        (date, "int"),
+        (date, TIME),
+        (str, ["null", "string"]),
+        (str | None, "string"),
+        (str | None, ["string"]),
+        (list[str], {"type": "array", "items": "bytes"}),
+        (list[str], {"type": "map", "values": "string"}),
+        (Line, LINE | {"fields": [field("sku"), field("more")]}),
+        (Line, LINE | {"fields": [field("code")]}),
+        (str, ["string", "long"]),
+    ],
+)
+def test_a_class_and_its_schema_do_not_agree(tmp_path: Path, in_code: Any, in_schema: Any) -> None:
+    [problem] = found(tmp_path, [("it", in_code)], field("it", in_schema))
+    assert problem.startswith("Ring: the class says {'it': ")
+    assert problem.endswith("make them agree, then `headrace schemas lock`")
+
+
+def test_a_field_that_is_missing_on_either_side_is_seen(tmp_path: Path) -> None:
+    one, both = [("a", str)], [("a", str), ("b", str)]
+    [problem] = found(tmp_path, one, field("a"), field("b"))
+    assert "the class says {'a': 'string'}, the locked schema says {'a': 'string', 'b': 'string'}" in problem
+    [problem] = found(tmp_path, both, field("a"))
+    assert "the class says {'a': 'string', 'b': 'string'}, the locked schema says {'a': 'string'}" in problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [(datetime, "datetime"), (Decimal, "decimal"), (set[str], "set"), (str | int, "union"), (str | int | None, "union"),
+     (tuple[int, str], "tuple"), (Any, "any")],
+)  # fmt: skip
+def test_a_type_that_no_message_can_hold_is_named(tmp_path: Path, kind: Any, what: str) -> None:
+    [problem] = found(tmp_path, [("it", kind)], field("it"))
+    assert problem.startswith(f"Ring: a message cannot hold a {what}: use str, int")
+
+
+def test_a_class_that_contains_itself_comes_to_an_end(tmp_path: Path) -> None:
+    assert found(tmp_path, [("it", Node)], field("it", NODE)) == []
+    assert len(found(tmp_path, [("it", Node)], field("it", LINE))) == 1
+
+
+def test_a_state_is_compared_in_each_event(tmp_path: Path) -> None:
+    class Louder(Struct, frozen=True):
+        rung: int = 0
+        loud: bool = False
+
+    [problem] = found(tmp_path, [], initial=Louder())
+    assert problem.startswith("Rang.state: the class says {'rung': 'integer', 'loud': 'boolean'}")
+
+
+def test_a_class_without_schema_is_named_with_the_file_to_write(tmp_path: Path) -> None:
+    class Silenced(Struct, frozen=True):
+        pass
+
+    [problem] = found(tmp_path, [], events=Rang | Silenced)
+    assert problem == (
+        "Silenced has no locked schema: write schemas/bells/Silenced.v1.avsc, then `headrace schemas lock`"
+    )
+
+
+def test_a_schema_without_class_is_named(tmp_path: Path) -> None:
+    write_part(tmp_path, "event", "Tolled")
+    [problem] = found(tmp_path, [])
+    assert problem == "Tolled has a schema in schemas/bells but no class in the app: keep it, or give an upcast"
+
+
+def test_a_retired_event_keeps_its_class_for_its_upcast(tmp_path: Path) -> None:
+    class Tolled(Struct, frozen=True):
+        mood: str
+
+    write_part(tmp_path, "event", "Tolled", field("mood"))
+    assert found(tmp_path, [], upcasts={Tolled: lambda _: Rang()}) == []
+
+
+def test_other_domains_in_the_folder_are_others_to_compare(tmp_path: Path) -> None:
+    (tmp_path / "chimes").mkdir()
+    (tmp_path / "chimes" / "Chime.v1.avsc").write_text(
+        '{"type": "record", "name": "Chime", "kind": "command", "fields": []}', encoding="utf-8"
+    )
+    assert found(tmp_path, []) == []
+
+
+def test_a_lock_file_without_outcomes_is_none(tmp_path: Path) -> None:
+    write_part(tmp_path, "command", "Ring")
+    whole = locked(tmp_path)
+    part = Catalogue([contract for contract in whole.contracts if contract.kind != "outcome"])
+    problems = list(mismatches(bells(defstruct("Ring", [], frozen=True)), part))
+    assert problems[0] == "outcomes have no locked schema: run `headrace schemas lock`"

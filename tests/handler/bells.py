@@ -1,0 +1,108 @@
+"""A small aggregate for what orders never do: several events at once, none, too large ones, and crashes."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from headrace.avro.codec import Codec
+from headrace.kernel.aggregate import Aggregate
+from headrace.kernel.app import App
+from headrace.kernel.errors import Rejected
+from parts import field, locked, write_part
+
+
+class Ring(Struct, frozen=True):
+    """So many strokes, each an event."""
+
+    times: int
+
+
+class Engrave(Struct, frozen=True):
+    """A text of so many characters, once or more often."""
+
+    length: int
+    times: int = 1
+
+
+class Touch(Struct, frozen=True):
+    """Nothing comes of it."""
+
+
+class Smash(Struct, frozen=True):
+    """The code breaks: `where` says which."""
+
+    where: str
+
+
+class Rang(Struct, frozen=True):
+    stroke: int
+
+
+class Engraved(Struct, frozen=True):
+    text: str
+
+
+class Fell(Struct, frozen=True):
+    """An event that `evolve` cannot take."""
+
+
+class Bell(Struct, frozen=True):
+    rung: int = 0
+    text: str = ""
+
+
+class Muffled(Rejected):
+    """The bell does not ring more than nine times."""
+
+
+Command: TypeAlias = Ring | Engrave | Touch | Smash
+Event: TypeAlias = Rang | Engraved | Fell
+
+
+def decide(command: Command, bell: Bell, at: int) -> list[Event]:
+    match command:
+        case Ring(times):
+            if times > 9:
+                raise Muffled
+            return [Rang(bell.rung + stroke) for stroke in range(1, times + 1)]
+        case Engrave(length, times):
+            return [Rang(bell.rung + 1), *[Engraved("x" * length)] * times]
+        case Touch():
+            return []
+        case Smash("decide"):
+            raise ZeroDivisionError(f"at {at}")
+        case Smash("number"):
+            return [Rang(2**63)]
+        case _:
+            return [Fell()]
+
+
+def evolve(bell: Bell, event: Event) -> Bell:
+    match event:
+        case Rang(stroke):
+            return Bell(stroke, bell.text)
+        case Engraved(text):
+            return Bell(bell.rung, text)
+        case Fell():
+            raise KeyError("floor")
+
+
+bells = Aggregate(name="bells", initial=Bell(), decide=decide, evolve=evolve, commands=Command, events=Event)
+
+
+@cache
+def bell_codec() -> Codec:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_part(folder, "command", "Ring", field("times", "long"))
+        write_part(folder, "command", "Engrave", field("length", "long"), field("times", "long"))
+        write_part(folder, "command", "Touch")
+        write_part(folder, "command", "Smash", field("where"))
+        write_part(folder, "event", "Rang", field("stroke", "long"))
+        write_part(folder, "event", "Engraved", field("text"))
+        write_part(folder, "event", "Fell")
+        write_part(folder, "state", "Bell", field("rung", "long"), field("text"))
+        return Codec(App(aggregates=(bells,)), locked(folder))

@@ -1,0 +1,206 @@
+"""What the environment says, and what it says wrongly."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from headrace.failpoint import Failpoints
+from headrace.kafka.clients import consumer_config, producer_config, reader_config
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.settings import Settings, read_settings
+
+LOCAL = {"KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "HEADRACE_PROFILE": "local"}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that says nothing."""
+    for name in os.environ:
+        if name.startswith(("HEADRACE_", "KAFKA_", "DATABASE_")):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def settings(**variables: str) -> Settings:
+    return Settings(**variables)  # type: ignore[arg-type]
+
+
+def test_without_a_word_it_is_production() -> None:
+    said = read_settings()
+    assert (said.profile, said.partitions, said.batch_size, said.window_ms) == ("production", 12, 2000, 20)
+    assert (said.dedup_window_s, said.schemas, said.failpoint) == (300, Path("schemas"), "")
+    assert said.instance.endswith(f"-{os.getpid()}")
+
+
+def test_what_the_environment_says_is_taken(environment: pytest.MonkeyPatch) -> None:
+    said = {
+        "KAFKA_BOOTSTRAP_SERVERS": "a:1,b:2",
+        "DATABASE_URL": "postgresql://x/y",
+        "HEADRACE_PROFILE": "local",
+        "HEADRACE_PARTITIONS": "3",
+        "HEADRACE_DEDUP_WINDOW_S": "60",
+        "HEADRACE_INSTANCE": "pod-1",
+    }
+    for name, value in said.items():
+        environment.setenv(name, value)
+    found = read_settings()
+    assert (found.kafka, found.database, found.profile) == ("a:1,b:2", "postgresql://x/y", "local")
+    assert (found.partitions, found.dedup_window_s, found.instance) == (3, 60, "pod-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEADRACE_PROFILE", "staging"),
+        ("HEADRACE_PARTITIONS", "0"),
+        ("HEADRACE_PARTITIONS", "10001"),
+        ("HEADRACE_PARTITIONS", "many"),
+        ("HEADRACE_BATCH_SIZE", "0"),
+        ("HEADRACE_BATCH_SIZE", "20001"),
+        ("HEADRACE_WINDOW_MS", "-1"),
+        ("HEADRACE_DEDUP_WINDOW_S", "0"),
+        ("HEADRACE_DEDUP_WINDOW_S", "86401"),
+        ("HEADRACE_INSTANCE", ""),
+        ("HEADRACE_INSTANCE", "x" * 201),
+    ],
+)
+def test_a_value_out_of_range_is_refused_in_one_line_that_names_it(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(Misconfigured) as caught:
+        read_settings()
+    assert str(caught.value).startswith(f"{name}='{value}': ")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_that_is_needed_and_not_set_is_asked_for() -> None:
+    with pytest.raises(Misconfigured, match="KAFKA_BOOTSTRAP_SERVERS is not set: try `headrace local up`"):
+        _ = settings().kafka
+    with pytest.raises(Misconfigured, match="DATABASE_URL is not set: try `headrace local up`"):
+        _ = settings().database
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        settings().partitions = 7
+
+
+def test_a_consumer_reads_what_is_committed_and_commits_nothing_itself() -> None:
+    config = consumer_config(settings(**LOCAL), "group")
+    assert config["isolation.level"] == "read_committed"
+    assert config["enable.auto.commit"] is False
+    assert config["auto.offset.reset"] == "error"
+    assert config["bootstrap.servers"] == "broker:9092"
+
+
+def test_a_reader_is_told_when_it_has_read_to_the_end() -> None:
+    config = reader_config(settings(**LOCAL))
+    assert config["enable.partition.eof"] is True
+    assert "partition.assignment.strategy" not in config
+
+
+def test_keys_are_hashed_as_java_hashes_them_and_nothing_is_lost_or_doubled() -> None:
+    config = producer_config(settings(**LOCAL))
+    assert (config["partitioner"], config["acks"], config["enable.idempotence"]) == ("murmur2_random", "all", True)
+    assert "transactional.id" not in config
+
+
+def test_nothing_outlasts_its_transaction() -> None:
+    for profile in ("local", "production"):
+        config = producer_config(settings(**LOCAL | {"HEADRACE_PROFILE": profile}), "slot-0")
+        assert config["transactional.id"] == "slot-0"
+        assert config["message.timeout.ms"] <= config["transaction.timeout.ms"]
+        session = consumer_config(settings(**LOCAL | {"HEADRACE_PROFILE": profile}), "group")["session.timeout.ms"]
+        assert session <= config["transaction.timeout.ms"]
+
+
+def test_any_property_of_librdkafka_can_be_set_from_outside(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("KAFKA_CLIENT__SECURITY_PROTOCOL", "SASL_SSL")
+    environment.setenv("KAFKA_CONSUMER__SESSION_TIMEOUT_MS", "7000")
+    environment.setenv("KAFKA_PRODUCER__LINGER_MS", "3")
+    said = settings(**LOCAL)
+    consumer, reader, producer = consumer_config(said, "group"), reader_config(said), producer_config(said)
+    assert [config["security.protocol"] for config in (consumer, reader, producer)] == ["SASL_SSL"] * 3
+    assert (consumer["session.timeout.ms"], producer["linger.ms"]) == ("7000", "3")
+    assert "session.timeout.ms" not in producer
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "kill",
+        "kill:",
+        "kill::1",
+        "kill:+:1",
+        "kill:step:0",
+        "kill:step:-1",
+        "kill:step:x",
+        "kill:step:²",
+        "burn:step:1",
+        "step",
+    ],
+)
+def test_a_failpoint_that_says_nothing_is_refused(said: str) -> None:
+    with pytest.raises(Misconfigured, match="for tests, as kill:STEP:COUNT, with HEADRACE_PROFILE=local"):
+        Failpoints(settings(**LOCAL, HEADRACE_FAILPOINT=said))
+
+
+def test_a_failpoint_in_production_is_refused() -> None:
+    with pytest.raises(Fault, match="for tests"):
+        Failpoints(settings(HEADRACE_FAILPOINT="kill:step:1", HEADRACE_PROFILE="production"))
+
+
+def test_without_a_failpoint_every_step_is_passed() -> None:
+    failpoints = Failpoints(settings(HEADRACE_PROFILE="production"))
+    for step in ("", "begun", "produced"):
+        failpoints.reach(step)
+
+
+def died(failpoint: str, *steps: str) -> tuple[int, str]:
+    """How a process ends that reaches these steps, and what it says on its way."""
+    script = f"""if True:
+        import signal
+        from headrace.failpoint import Failpoints
+        from headrace.settings import Settings
+        failpoints = Failpoints(Settings(HEADRACE_PROFILE="local", HEADRACE_FAILPOINT={failpoint!r}))
+        for step in {steps!r}:
+            failpoints.reach(step)
+            print(step, flush=True)
+        {"signal.pause()" if "+" in failpoint else ""}
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "said"),
+    [("kill:b", "a\n"), ("kill:b:2", "a\nb\na\n"), ("kill:a:3", "a\nb\na\nb\n"), ("kill:a+", None)],
+)
+def test_a_process_dies_where_it_was_told_to(failpoint: str, said: str | None) -> None:
+    code, printed = died(failpoint, "a", "b", "a", "b", "a", "b")
+    assert code == -signal.SIGKILL
+    assert said is None or printed == said
+
+
+def test_a_step_that_is_never_reached_kills_nobody() -> None:
+    assert died("kill:c", "a", "b") == (0, "a\nb\n")
+
+
+def test_a_process_stops_where_it_was_told_to() -> None:
+    script = """if True:
+        from headrace.failpoint import Failpoints
+        from headrace.settings import Settings
+        Failpoints(Settings(HEADRACE_PROFILE="local", HEADRACE_FAILPOINT="stop:a")).reach("a")
+        print("went on")
+    """
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate(timeout=30)[0] == "went on\n"
