@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from headrace.local import LocalServers
 from servers import Kafka, Postgres, fresh_database, given_kafka, given_postgres, local_servers
+
+# A busy machine is not a wrong answer.
+settings.register_profile("headrace", deadline=None)
+settings.load_profile("headrace")
 
 
 @pytest.fixture(scope="session")
