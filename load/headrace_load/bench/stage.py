@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import psutil
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from headrace.app import app
 from headrace.avro.codec import Codec
@@ -50,7 +51,7 @@ class Stage:
     def __enter__(self) -> Self:
         self.kafka.start()
         self.postgres.start()
-        self.settings = self._settings(self.postgres.create_database("migrated"))
+        self.settings = _settings(self.kafka.bootstrap_servers, self.postgres.create_database("migrated"))
         self.admin = admin_client(self.settings)
         migrate(app, self.settings)
         return self
@@ -62,10 +63,10 @@ class Stage:
     def reset(self) -> None:
         """Empty topics, no group, and a migrated database without rows."""
         self.delete_topics(self.orders.topics)
-        self._forget_group(group_of(self.orders.name))
+        _forget_group(self.admin, group_of(self.orders.name))
         create_topics(self.admin, app, self.settings)
         self.postgres.drop_database("bench")
-        self.settings = self._settings(self.postgres.create_database("bench", "migrated"))
+        self.settings = _settings(self.kafka.bootstrap_servers, self.postgres.create_database("bench", "migrated"))
 
     def delete_topics(self, names: Iterable[str]) -> None:
         """Delete topics as far as they exist, and wait until the broker no longer names them."""
@@ -88,11 +89,9 @@ class Stage:
     def service(self, *arguments: str) -> Service:
         """Start a service, with nothing special about it."""
         self._started += 1
-        return Service(list(arguments), self._environment(), self._folder / f"{self._started}-{arguments[0]}.log")
-
-    def schema_of(self, view: str) -> str:
-        """The name that a view's positions are kept under."""
-        return app.view(view).schema
+        return Service(
+            list(arguments), _environment(self.settings), self._folder / f"{self._started}-{arguments[0]}.log"
+        )
 
     def answered(self) -> int:
         """How many commands the handler has committed."""
@@ -110,31 +109,30 @@ class Stage:
         """Seconds of CPU that the living processes of Postgres have used."""
         return sum(map(cpu_seconds, psutil.Process(self.postgres.pid).children()))
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "DATABASE_URL": self.settings.database,
-            "HEADRACE_PROFILE": "local",
-            "HEADRACE_PARTITIONS": str(PARTITIONS),
-            "HEADRACE_SCHEMAS": str(self.settings.schemas),
-        }
 
-    def _settings(self, database: str) -> Settings:
-        return read_settings().model_copy(
-            update={
-                "kafka_bootstrap_servers": self.kafka.bootstrap_servers,
-                "database_url": database,
-                "profile": "local",
-                "partitions": PARTITIONS,
-                "schemas": read_settings().schemas.absolute(),
-            }
-        )
+def _environment(settings: Settings) -> dict[str, str]:
+    """What a service on these servers is told."""
+    return {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka,
+        "DATABASE_URL": settings.database,
+        "HEADRACE_PROFILE": settings.profile,
+        "HEADRACE_PARTITIONS": str(settings.partitions),
+        "HEADRACE_SCHEMAS": str(settings.schemas),
+    }
 
-    def _forget_group(self, group: str) -> None:
-        (future,) = self.admin.delete_consumer_groups([group]).values()
-        try:
-            future.result()
-        except KafkaException as error:
-            if error.args[0].name() != "GROUP_ID_NOT_FOUND":
-                raise
+
+def _settings(kafka: str, database: str) -> Settings:
+    """The environment's settings, on these servers."""
+    found = read_settings()
+    where = {"kafka_bootstrap_servers": kafka, "database_url": database, "schemas": found.schemas.absolute()}
+    return found.model_copy(update={**where, "profile": "local", "partitions": PARTITIONS})
+
+
+def _forget_group(admin: AdminClient, group: str) -> None:
+    (future,) = admin.delete_consumer_groups([group]).values()
+    try:
+        future.result()
+    except KafkaException as error:
+        if error.args[0].name() != "GROUP_ID_NOT_FOUND":
+            raise
