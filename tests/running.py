@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
 from headrace.avro.codec import Codec
@@ -21,7 +21,7 @@ from headrace.avro.contract import read_lock
 from headrace.cli.options import load_app
 from headrace.client import CommandClient
 from headrace.kafka.clients import admin_client, reader_config
-from headrace.kafka.reading import high_watermarks, read_to
+from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.message import CommandMeta
 from headrace.local import Supervisor
 from headrace.settings import Settings
@@ -109,15 +109,13 @@ class Running:
     def read(self, topic: str) -> list[tuple[int, int, bytes | None, bytes | None]]:
         """The committed records of a topic: partition, offset, key, value."""
         places = [(topic, number) for number in range(PARTITIONS)]
-        consumer = Consumer(reader_config(self.settings) | {"auto.offset.reset": "earliest"})
-        try:
-            return [
-                (record.partition(), record.offset(), record.key(), record.value())
-                for chunk in read_to(consumer, dict.fromkeys(places, 0), high_watermarks(self.admin, places))
-                for record in chunk
-            ]
-        finally:
-            consumer.close()
+        earliest = list_offsets(self.admin, dict.fromkeys(places, OffsetSpec.earliest()))
+        starts = {place: info.offset for place, info in earliest.items()}
+        return [
+            (record.partition(), record.offset(), record.key(), record.value())
+            for chunk in read_to(self.settings, starts, high_watermarks(self.admin, places))
+            for record in chunk
+        ]
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """A group's committed offsets, settled."""

@@ -9,7 +9,7 @@ from running import Running
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
-STEPS = ["begun", "answered", "produced", "flushed", "offsets_sent", "offsets_sent+", "committed"]
+STEPS = ["begun", "answered", "producing", "produced", "flushed", "offsets_sent", "offsets_sent+", "committed"]
 
 
 @pytest.mark.parametrize("step", STEPS)

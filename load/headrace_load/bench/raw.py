@@ -30,15 +30,11 @@ class Topic:
         self.ends: dict[int, int] = {}
         times = []
         places = [(topic, number) for number in range(PARTITIONS)]
-        reader = Consumer(reader_config(stage.settings))
-        try:
-            for chunk in read_to(reader, dict.fromkeys(places, 0), high_watermarks(stage.admin, places)):
-                for record in chunk:
-                    self.frames.append(Frame(record.partition(), record.key() or b"", record.value() or b""))
-                    self.ends[record.partition()] = record.offset() + 1
-                    times.append(record.timestamp()[1])
-        finally:
-            reader.close()
+        for chunk in read_to(stage.settings, dict.fromkeys(places, 0), high_watermarks(stage.admin, places)):
+            for record in chunk:
+                self.frames.append(Frame(record.partition(), record.key() or b"", record.value() or b""))
+                self.ends[record.partition()] = record.offset() + 1
+                times.append(record.timestamp()[1])
         self.first_at = min(times, default=0)
         self.last_at = max(times, default=0)
 

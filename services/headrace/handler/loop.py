@@ -35,6 +35,7 @@ class Handler:
 
     def __init__(self, app: App, aggregate_name: str, slot: str, settings: Settings) -> None:
         self._aggregate = app.aggregate(aggregate_name)
+        _, self._event_topic, self._outcome_topic, self._parked_topic = self._aggregate.topics
         codec = Codec(app, read_lock(settings.schemas))
         admin = admin_client(settings)
         refuse_other_topics(admin, (self._aggregate,), settings)
@@ -66,20 +67,25 @@ class Handler:
             return False
         metadata = self._consumer.group_metadata()
         touched = {number: self._partitions[number] for _, number in batch.next}
+        reach = self._failpoints.reach
         try:
             self._producer.begin()
-            self._failpoints.reach("begun")
+            reach("begun")
+            answers = []
             for record in batch.messages:
-                number = record.partition()
                 kind, at = record.timestamp()
                 if kind != TIMESTAMP_LOG_APPEND_TIME:
                     raise Misconfigured(
-                        f"{self._aggregate.command_topic}: message.timestamp.type must be LogAppendTime"
+                        f"{self._aggregate.command_topic} must have message.timestamp.type=LogAppendTime"
                     )
-                answer = touched[number].answer(record.key(), record.value(), record.offset(), at)
-                self._produce(record, number, answer)
-                self._failpoints.reach("answered")
-            self._failpoints.reach("produced")
+                partition = touched[record.partition()]
+                answers.append(partition.answer(record.key(), record.value(), record.offset(), at))
+            reach("answered")
+            # All at once: records that trickle in between decisions make a request each.
+            for record, answer in zip(batch.messages, answers, strict=True):
+                self._produce(record, record.partition(), answer)
+                reach("producing")
+            reach("produced")
             self._producer.commit(batch.next, metadata)
         except Aborted as error:
             self._producer.abort()
@@ -113,7 +119,7 @@ class Handler:
         produce = self._producer.produce
         if answer.set_aside is not None:
             produce(
-                self._aggregate.parked_topic,
+                self._parked_topic,
                 record.value(),
                 record.key(),
                 partition=number,
@@ -128,12 +134,11 @@ class Handler:
             )
             return
         if answer.events:
-            trace = [header for header in record.headers() or () if header[0] == "traceparent"]
+            sent = record.headers()
+            trace = [header for header in sent if header[0] == "traceparent"] if sent else []
             for name, frame in answer.events:
-                produce(
-                    self._aggregate.event_topic, frame, answer.key, partition=number, headers=[("type", name), *trace]
-                )
-        produce(self._aggregate.outcome_topic, answer.outcome, answer.key, partition=number)
+                produce(self._event_topic, frame, answer.key, partition=number, headers=[("type", name), *trace])
+        produce(self._outcome_topic, answer.outcome, answer.key, partition=number)
 
     def _was_committed(self, batch: Batch) -> bool:
         """Whether a commit that nobody answered took place: the group's offsets have moved, or have not."""

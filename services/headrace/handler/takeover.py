@@ -9,13 +9,13 @@
 import time
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.avro.codec import Codec, peek_outcome, peek_version
 from headrace.handler.partition import Partition, Versioned
 from headrace.handler.window import SKEW_MS, Window, is_first_answer
-from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, reader_config
+from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS
 from headrace.kafka.consumer import BatchConsumer, Place
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.aggregate import Aggregate
@@ -43,13 +43,9 @@ class Takeover:
         commands, events, outcomes, _ = self._aggregate.topics
         starts = self.settled_offsets(consumer, [(commands, number) for number in numbers])
         ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes) for n in numbers])
-        reader = Consumer(reader_config(self._settings))
-        try:
-            self._refuse_lost_offsets(reader, starts, ends)
-            windows = self._restore_windows(reader, starts, {p: end for p, end in ends.items() if p[0] == outcomes})
-            states = self._restore_states(reader, {p: end for p, end in ends.items() if p[0] == events})
-        finally:
-            reader.close()
+        self._refuse_lost_offsets(starts, ends)
+        windows = self._restore_windows(starts, {place: end for place, end in ends.items() if place[0] == outcomes})
+        states = self._restore_states({place: end for place, end in ends.items() if place[0] == events})
         partitions = {}
         for number in numbers:
             writer = Writer(self._settings.instance, ends[events, number])
@@ -73,7 +69,7 @@ class Takeover:
                 if time.monotonic() > deadline:
                     raise Fault(f"the group's offsets stay unsettled: {error.args[0].str()}") from error
 
-    def _refuse_lost_offsets(self, reader: Consumer, starts: dict[Place, int], ends: dict[Place, int]) -> None:
+    def _refuse_lost_offsets(self, starts: dict[Place, int], ends: dict[Place, int]) -> None:
         """Without its offsets the group would answer every command again: better it stops and says so.
 
         An outcome must be there to be read: aborted ones raise the high watermark too.
@@ -81,28 +77,28 @@ class Takeover:
         without = {(self._aggregate.outcome_topic, number) for (_, number), start in starts.items() if start < 0}
         earliest = list_offsets(self._admin, dict.fromkeys(without, OffsetSpec.earliest())) if without else {}
         begins = {place: info.offset for place, info in earliest.items()}
-        for chunk in read_to(reader, begins, {place: ends[place] for place in begins}):
+        for chunk in read_to(self._settings, begins, {place: ends[place] for place in begins}):
             raise Fault(
                 f"the group has no offset for {self._aggregate.command_topic}[{chunk[0].partition()}], although "
                 f"commands of it were answered: offsets expired or were deleted; set them again by the last outcome's "
                 f"command_offset + 1"
             )
 
-    def _restore_windows(self, reader: Consumer, starts: dict[Place, int], ends: dict[Place, int]) -> dict[int, Window]:
+    def _restore_windows(self, starts: dict[Place, int], ends: dict[Place, int]) -> dict[int, Window]:
         """The first outcome of each id that a resend may still name.
 
         The next command comes no earlier in log time than the newest that was answered; an outcome lies in the log no
         earlier than its command. So outcomes appended a span before the next command are all that count.
         """
         windows = {number: Window(self._span_ms) for _, number in starts}
-        since = self._times_of_next_commands(reader, starts)
+        since = self._times_of_next_commands(starts)
         wanted = {
             (self._aggregate.outcome_topic, number): OffsetSpec.for_timestamp(max(0, at - self._span_ms))
             for number, at in since.items()
         }
         found = list_offsets(self._admin, wanted) if wanted else {}
         begins = {place: found[place].offset for place in wanted if found[place].offset >= 0}
-        for chunk in read_to(reader, begins, {place: ends[place] for place in begins}):
+        for chunk in read_to(self._settings, begins, {place: ends[place] for place in begins}):
             for record in chunk:
                 frame = record.value() or b""
                 command_id, occurred_at = peek_outcome(frame)
@@ -111,24 +107,24 @@ class Takeover:
                     window.remember({command_id: frame}, occurred_at)
         return windows
 
-    def _times_of_next_commands(self, reader: Consumer, starts: dict[Place, int]) -> dict[int, int]:
+    def _times_of_next_commands(self, starts: dict[Place, int]) -> dict[int, int]:
         """The log time of each partition's first unanswered command, or of its newest record when all are answered."""
         ends = high_watermarks(self._admin, list(starts))
         newest = list_offsets(self._admin, dict.fromkeys(starts, OffsetSpec.max_timestamp()))
         waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
         times: dict[int, int] = {}
-        for chunk in read_to(reader, waiting, {place: offset + 1 for place, offset in waiting.items()}):
+        for chunk in read_to(self._settings, waiting, {place: offset + 1 for place, offset in waiting.items()}):
             for record in chunk:
                 times.setdefault(record.partition(), record.timestamp()[1])
         for place in starts:
             times.setdefault(place[1], newest[place].timestamp)
         return {number: at for number, at in times.items() if at >= 0}
 
-    def _restore_states(self, reader: Consumer, ends: dict[Place, int]) -> dict[int, dict[str, Versioned | bytes]]:
+    def _restore_states(self, ends: dict[Place, int]) -> dict[int, dict[str, Versioned | bytes]]:
         """The newest record of each aggregate as bytes; a version that does not rise stops the takeover."""
         states: dict[int, dict[str, Versioned | bytes]] = {number: {} for _, number in ends}
         earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
-        for chunk in read_to(reader, {place: earliest[place].offset for place in ends}, ends):
+        for chunk in read_to(self._settings, {place: earliest[place].offset for place in ends}, ends):
             for record in chunk:
                 key, frame, state = (record.key() or b"").decode(), record.value(), states[record.partition()]
                 if frame is None:

@@ -7,9 +7,10 @@ from typing import Any, Final, cast
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from headrace.kafka.clients import REQUEST_TIMEOUT_S
+from headrace.kafka.clients import REQUEST_TIMEOUT_S, reader_config
 from headrace.kafka.consumer import Place, Record
 from headrace.kernel.errors import Fault
+from headrace.settings import Settings
 
 STALLED_S: Final = 60.0
 CHUNK: Final = 10_000
@@ -34,23 +35,34 @@ def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]
     return {place: info.offset for place, info in found.items()}
 
 
-def read_to(consumer: Consumer, starts: dict[Place, int], ends: dict[Place, int]) -> Iterator[list[Record]]:
-    """The records from `starts` to `ends`, in chunks; `Fault` when it does not get on for a minute.
+def read_to(settings: Settings, starts: dict[Place, int], ends: dict[Place, int]) -> Iterator[list[Record]]:
+    """The committed records from `starts` to `ends`, in chunks; `Fault` when it does not get on for a minute.
 
-    The consumer must have `enable.partition.eof`: the end of a partition is told by its EOF event, since markers,
-    aborted records and compacted gaps leave no record to count.
+    Each call has a consumer of its own: one that is connected already takes most of a second to learn of a new topic.
+    The end of a partition is told by its EOF event, since markers, aborted records and compacted gaps leave no record
+    to count.
     """
     remaining = {place for place, end in ends.items() if starts[place] < end}
-    consumer.assign([TopicPartition(*place, starts[place]) for place in remaining])
+    if not remaining:
+        return
+    consumer = Consumer(reader_config(settings))
+    try:
+        consumer.assign([TopicPartition(*place, starts[place]) for place in remaining])
+        yield from _chunks(consumer, remaining, ends)
+    finally:
+        consumer.close()
+
+
+def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -> Iterator[list[Record]]:
     moved = time.monotonic()
     while remaining:
         chunk = []
-        for message in cast("list[Record]", consumer.consume(CHUNK, 0.1)):
+        for message in _available(consumer):
             place = (message.topic(), message.partition())
             error = message.error()
             if error is None:
                 chunk.append(message)
-                if message.offset() + 1 >= ends.get(place, 0):
+                if message.offset() + 1 >= ends[place]:
                     remaining.discard(place)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 if message.offset() >= ends[place]:
@@ -63,4 +75,9 @@ def read_to(consumer: Consumer, starts: dict[Place, int], ends: dict[Place, int]
         elif time.monotonic() - moved > STALLED_S:
             stuck = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(remaining))
             raise Fault(f"{stuck} cannot be read to its end for {STALLED_S:.0f} s: does a transaction hang there?")
-    consumer.unassign()
+
+
+def _available(consumer: Consumer) -> list[Record]:
+    """What has come, without waiting for a full chunk."""
+    first = consumer.poll(0.1)
+    return cast("list[Record]", [first, *consumer.consume(CHUNK, 0)] if first is not None else [])
