@@ -1,24 +1,20 @@
 """The one place where bytes become messages and messages bytes.
 
 Framing is Confluent's: a zero byte, the schema id in four bytes, the Avro body. Everything that reads a record comes
-through `Codec.decode`: handlers, projectors, tools. fastavro does the work, behind guards that hostile bytes need.
+through `Codec.decode`: handlers, projectors, tools. Straight-line functions do the work, fastavro where schemas differ.
 """
 
 import hashlib
 from collections.abc import Callable
-from datetime import date
-from io import BytesIO
 from typing import Any, Final
 
 import msgspec
-from fastavro import schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from msgspec import Struct
 
 from headrace.avro.agreement import mismatches
-from headrace.avro.contract import Catalogue, Contract, split
-from headrace.avro.guard import as_wanted, as_written
-from headrace.avro.schema import Schema
+from headrace.avro.contract import Catalogue, Contract
+from headrace.avro.forms import Form, form_of
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import CommandMeta, EventMeta, Outcome
@@ -27,8 +23,7 @@ PREFIX_LENGTH: Final = 5
 MAX_RECORD_BYTES: Final = 1_000_000
 # An outcome repeats its command's ids, one of them up to three times, and must still fit into a record.
 MAX_META_BYTES: Final = 10_000
-NATIVE: Final = (bytes, date)
-# What fastavro raises on bytes, or on values, that are not what their schema says.
+# What readers and writers raise on bytes, or on values, that are not what their schema says.
 BROKEN: Final = (
     EOFError, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
     StopIteration, msgspec.ValidationError, SchemaResolutionError,
@@ -57,31 +52,6 @@ class Decoded(Struct, frozen=True):
     body_hash: bytes
 
 
-class _Piece(Struct, frozen=True):
-    """One part of a record: how it was written, how it is read (None: the same way), and the type it becomes."""
-
-    writer: Schema
-    reader: Schema | None
-    type: type
-
-    def read(self, source: BytesIO) -> Any:
-        return msgspec.convert(schemaless_reader(source, self.writer, self.reader), self.type)
-
-    def write(self, target: BytesIO, value: Struct | None) -> None:
-        schemaless_writer(target, self.writer, msgspec.to_builtins(value, builtin_types=NATIVE))
-
-
-class _Form(Struct, frozen=True):
-    """How records of one contract are read and written."""
-
-    contract: Contract
-    prefix: bytes
-    meta: _Piece | None
-    body: _Piece
-    state: _Piece | None
-    upcast: Callable[[Any], Any] | None
-
-
 class Codec:
     """Encodes and decodes every record of an application, by the contracts in its lock file."""
 
@@ -90,14 +60,38 @@ class Codec:
         # A field that only the class has would vanish when written, and with it what a restored state should be.
         for disagreement in mismatches(app, catalogue):
             raise Misconfigured(disagreement)
-        self._by_id: dict[int, _Form] = {}
+        self._by_id: dict[int, Form] = {}
         for contract in catalogue.contracts:
             if (contract.domain, contract.name) in types:
-                self._by_id[contract.id] = _form(contract, catalogue, types)
+                kind, state, upcast = types[contract.domain, contract.name]
+                meta = CommandMeta if contract.kind == "command" else EventMeta
+                self._by_id[contract.id] = form_of(contract, catalogue, (meta, kind, state), upcast)
         self._by_type = {kind: self._by_id[catalogue.newest[key].id] for key, (kind, *_) in types.items()}
 
     def decode(self, frame: bytes | None) -> Decoded:
         """The message in a record's value; `Undecodable` says what is wrong with it."""
+        frame, form = self._form_of(frame)
+        meta = state = None
+        start = PREFIX_LENGTH
+        try:
+            if form.read_meta is not None:
+                meta, start = form.read_meta(frame, PREFIX_LENGTH)
+                if start > MAX_META_BYTES:
+                    raise Undecodable(f"{start} bytes of meta, more than the {MAX_META_BYTES} that it may have")
+            body, end = form.read_body(frame, start)
+            if form.read_state is not None:
+                state, end = form.read_state(frame, end)
+        except BROKEN as error:
+            raise Undecodable(f"not a {form.name}: {type(error).__name__}: {error}") from error
+        if end != len(frame):
+            raise Undecodable(f"{len(frame) - end} bytes too many for a {form.name}")
+        body_hash = body_digest(form.name, frame[start:]) if form.is_command else b""
+        if form.upcast is not None:
+            body = _lifted(body, form.upcast)
+        return Decoded(form.contract, meta, body, state, body_hash)
+
+    def _form_of(self, frame: bytes | None) -> tuple[bytes, Form]:
+        """The frame that there is, and how to read it, by the id in its first bytes."""
         if frame is None:
             raise Undecodable("no value")
         if len(frame) > MAX_RECORD_BYTES:
@@ -107,42 +101,19 @@ class Codec:
         form = self._by_id.get(int.from_bytes(frame[1:PREFIX_LENGTH], "big"))
         if form is None:
             raise UnknownSchema(f"schema id {int.from_bytes(frame[1:PREFIX_LENGTH], 'big')} is not in the lock file")
-        source = BytesIO(frame)
-        source.seek(PREFIX_LENGTH)
-        try:
-            meta = form.meta.read(source) if form.meta else None
-            start = source.tell()
-            if start > MAX_META_BYTES:
-                raise Undecodable(f"{start} bytes of meta, more than the {MAX_META_BYTES} that it may have")
-            body = form.body.read(source)
-            body_hash = body_digest(form.contract.name, frame[start:]) if form.contract.kind == "command" else b""
-            state = form.state.read(source) if form.state else None
-        except BROKEN as error:
-            raise Undecodable(f"not a {form.contract.name}: {type(error).__name__}: {error}") from error
-        if source.tell() != len(frame):
-            raise Undecodable(f"{len(frame) - source.tell()} bytes too many for a {form.contract.name}")
-        if form.upcast is not None:
-            body = _lifted(body, form.upcast)
-        return Decoded(form.contract, meta, body, state, body_hash)
+        return frame, form
 
     def encode(self, body: Struct, meta: Struct | None = None, state: Struct | None = None) -> bytes:
         """The record's value, written by the newest contract of the body's type; `Unencodable` when it does not fit."""
         form = self._by_type[type(body)]
-        target = BytesIO(form.prefix)
-        target.seek(PREFIX_LENGTH)
         try:
-            if form.meta is not None:
-                form.meta.write(target, meta)
-            form.body.write(target, body)
-            if form.state is not None:
-                form.state.write(target, state)
+            return form.write(meta, body, state)
         except BROKEN as error:
-            raise Unencodable(f"this {form.contract.name} does not fit its schema: {error}") from error
-        return target.getvalue()
+            raise Unencodable(f"this {form.name} does not fit its schema: {error}") from error
 
     def name_of(self, kind: type) -> str:
         """The record name that messages of a type are written under."""
-        return self._by_type[kind].contract.name
+        return self._by_type[kind].name
 
 
 def body_digest(name: str, body: bytes) -> bytes:
@@ -184,21 +155,6 @@ def _types(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
         if names.count(name) > 1 or classes.count(kind) > 1:
             raise Misconfigured(f"{kind.__name__} is listed twice: each command and each event has a class of its own")
     return {(domain, kind.__name__): (kind, *rest) for domain, kind, *rest in found}
-
-
-def _form(contract: Contract, catalogue: Catalogue, types: dict[tuple[str, str], tuple[Any, ...]]) -> _Form:
-    kind, state_type, upcast = types[contract.domain, contract.name]
-    newest = catalogue.newest[contract.domain, contract.name]
-    writers = split(contract)
-    readers = split(newest) if newest.id != contract.id else (None, None, None)
-    meta_type = CommandMeta if contract.kind == "command" else EventMeta
-    pieces = [
-        _Piece(as_written(writer), reader and as_wanted(reader), piece_type) if writer else None
-        for writer, reader, piece_type in zip(writers, readers, (meta_type, kind, state_type), strict=True)
-    ]
-    body = pieces[1]
-    assert body is not None  # noqa: S101 - every record has fields of its own, if only none of them
-    return _Form(contract, b"\0" + contract.id.to_bytes(4, "big"), pieces[0], body, pieces[2], upcast)
 
 
 def _lifted(body: Any, upcast: Callable[[Any], Any]) -> Any:

@@ -1,0 +1,181 @@
+"""Straight-line code against fastavro: the same bytes, the same values, and no bytes that fastavro would refuse."""
+
+from functools import cache
+from io import BytesIO
+from typing import Any
+
+import msgspec
+import pytest
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from any_schema import Case, as_fields, cases, on_the_wire
+from headrace.app import app
+from headrace.avro.codec import BROKEN
+from headrace.avro.contract import Contract, split
+from headrace.avro.guard import as_written
+from headrace.avro.schema import Schema
+from headrace.avro.straight import Piece, reader_for, source_of, writer_for
+from headrace.kernel.message import CommandMeta, EventMeta, Outcome
+from messages import messages, outcomes, shipped_catalogue
+
+TYPES: dict[str, tuple[type, Any]] = {"Outcome": (Outcome, None)} | {
+    kind.__name__: (kind, aggregate.state_type)
+    for aggregate in app.aggregates
+    for kind in (*aggregate.command_types, *aggregate.event_types)
+}
+CONTRACTS = {contract.name: contract for contract in shipped_catalogue().newest.values()}
+PREFIX = b"\0abcd"
+
+
+def pieces(contract: Contract) -> tuple[Piece | None, Piece, Piece | None]:
+    meta, body, state = split(contract)
+    kind, state_type = TYPES[contract.name]
+    meta_type = CommandMeta if state is None else EventMeta
+    return meta and (meta, meta_type), (body, kind), state and (state, state_type)
+
+
+@cache
+def straight(name: str) -> tuple[Any, list[tuple[Schema, type, Any]]]:
+    """The writer of a shipped record, and for each of its pieces schema, class and reader."""
+    parts = pieces(CONTRACTS[name])
+    return writer_for(*parts, PREFIX), [(*piece, reader_for(*piece)) for piece in parts if piece is not None]
+
+
+def written(schema: Schema, value: Any) -> bytes:
+    """By fastavro."""
+    target = BytesIO()
+    schemaless_writer(target, parse_schema(on_the_wire(schema)), as_fields(value))
+    return target.getvalue()
+
+
+def read(schema: Schema, kind: type, frame: bytes, place: int = 0) -> tuple[Any, int]:
+    """By fastavro, behind the guards."""
+    source = BytesIO(frame)
+    source.seek(place)
+    return msgspec.convert(schemaless_reader(source, as_written(schema), None), kind), source.tell()
+
+
+def read_or_refused(reading: Any, *given: Any) -> tuple[Any, int] | None:
+    """Any other end fails the test."""
+    try:
+        found: tuple[Any, int] = reading(*given)
+    except BROKEN:
+        return None
+    return found
+
+
+def agree(schema: Schema, kind: type, reader: Any, frame: bytes) -> None:
+    """What straight-line code reads of any bytes, fastavro reads too, and as the same.
+
+    Straight-line code refuses more: booleans that are neither 0 nor 1, numbers of more than 64 bits, and blocks of more
+    items than bytes. No writer makes them, so that whatever fastavro would write again just so is read by both.
+    """
+    quick, slow = read_or_refused(reader, frame, 0), read_or_refused(read, schema, kind, frame)
+    if quick is not None:
+        assert repr(quick) == repr(slow)
+    elif slow is not None:
+        assert written(schema, slow[0]) != frame[: slow[1]]
+
+
+def changed(frame: bytes, data: st.DataObject) -> bytes:
+    bad = bytearray(frame)
+    for place in data.draw(st.lists(st.integers(0, len(frame)), min_size=1, max_size=4)):
+        bad[place : place + 1] = data.draw(st.binary(max_size=3) | st.sampled_from([b"\1", b"\x7f", b"\xff" * 9]))
+    return bytes(bad)
+
+
+def values(name: str) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Meta, body and state of a record; None for what it has not."""
+    if name == "Outcome":
+        return st.tuples(st.none(), outcomes(), st.none())
+    return st.tuples(*(st.none() if piece is None else messages(piece[1]) for piece in pieces(CONTRACTS[name])))
+
+
+@pytest.mark.parametrize("name", TYPES)
+@given(st.data())
+def test_a_shipped_record_is_written_and_read_as_by_fastavro(name: str, data: st.DataObject) -> None:
+    writer, readers = straight(name)
+    parts = data.draw(values(name))
+    frame, place = writer(*parts), len(PREFIX)
+    for (schema, kind, reader), value in zip(readers, filter(None, parts), strict=True):
+        start = place
+        found, place = reader(frame, start)
+        assert (found, place) == (value, place) == read(schema, kind, frame, start)
+        assert frame[start:place] == written(schema, value)
+    assert frame.startswith(PREFIX)
+    assert place == len(frame)
+
+
+@pytest.mark.parametrize("name", TYPES)
+@given(st.data())
+def test_a_shipped_record_with_bytes_changed_is_what_fastavro_finds_in_it(name: str, data: st.DataObject) -> None:
+    _, readers = straight(name)
+    for (schema, kind, reader), value in zip(readers, filter(None, data.draw(values(name))), strict=True):
+        agree(schema, kind, reader, changed(written(schema, value), data))
+
+
+@given(cases(), st.data())
+def test_any_record_is_written_and_read_as_by_fastavro(case: Case, data: st.DataObject) -> None:
+    value = data.draw(case.values)
+    frame = writer_for(None, (case.schema, case.type), None)(None, value, None)
+    assert frame == written(case.schema, value)
+    assert reader_for(case.schema, case.type)(frame, 0) == (value, len(frame)) == read(case.schema, case.type, frame)
+
+
+@given(cases(), st.data())
+def test_any_record_is_read_from_the_middle_of_a_frame(case: Case, data: st.DataObject) -> None:
+    value = data.draw(case.values)
+    frame = written(case.schema, value)
+    before, behind = data.draw(st.binary(max_size=300)), data.draw(st.binary(max_size=9))
+    found = reader_for(case.schema, case.type)(before + frame + behind, len(before))
+    assert found == (value, len(before) + len(frame))
+
+
+@given(cases(), st.data())
+def test_any_record_cut_short_anywhere_is_refused(case: Case, data: st.DataObject) -> None:
+    frame = written(case.schema, data.draw(case.values))
+    reader = reader_for(case.schema, case.type)
+    for length in range(len(frame)):
+        with pytest.raises(BROKEN):
+            reader(frame[:length], 0)
+
+
+@given(cases(), st.data())
+def test_any_record_with_bytes_changed_is_what_fastavro_finds_in_it(case: Case, data: st.DataObject) -> None:
+    agree(
+        case.schema,
+        case.type,
+        reader_for(case.schema, case.type),
+        changed(written(case.schema, data.draw(case.values)), data),
+    )
+
+
+@given(cases(), st.binary(max_size=200))
+def test_random_bytes_are_what_fastavro_finds_in_them(case: Case, frame: bytes) -> None:
+    agree(case.schema, case.type, reader_for(case.schema, case.type), frame)
+
+
+@given(cases(), cases(), st.data())
+def test_a_value_of_another_class_is_refused_or_is_written_as_by_fastavro(
+    case: Case, other: Case, data: st.DataObject
+) -> None:
+    """In each place of one record, the values of another."""
+    value, wrong = data.draw(case.values), data.draw(other.values)
+    writer, names = writer_for(None, (case.schema, case.type), None), type(value).__struct_fields__
+    for name, odd in zip(names, (getattr(wrong, name) for name in type(wrong).__struct_fields__), strict=False):
+        mixed = msgspec.structs.replace(value, **{name: odd})
+        try:
+            frame = writer(None, mixed, None)
+        except BROKEN:
+            continue
+        assert frame == written(case.schema, mixed)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_the_source_is_python_that_names_every_field(name: str) -> None:
+    source = source_of(*pieces(CONTRACTS[name]), PREFIX)
+    compile(source, name, "exec")
+    for schema, *_ in straight(name)[1]:
+        assert all(field["name"] in source for field in schema["fields"])
