@@ -52,7 +52,7 @@ def test_a_team_s_own_domain_runs_on_the_package_unchanged(
         text=True,
         check=False,
     )
-    assert "5 contracts locked" in locked.stdout, locked.stderr
+    assert "7 contracts locked" in locked.stdout, locked.stderr
     with running(kafka.bootstrap_servers, database, tmp_path, "lights:app", schemas) as house:
         house.start("handler", "handle", "lights")
         house.start("rooms-0", "project", "rooms")

@@ -37,7 +37,8 @@ def disagreements(app: App, catalogue: Catalogue) -> Iterator[str]:
 
 def mismatches(app: App, catalogue: Catalogue) -> Iterator[str]:
     """Each message type that has no locked schema, or another one than its fields say, a line each."""
-    for kind in (Outcome, RedriveParked, DiscardParked):
+    own: tuple[type, ...] = (Outcome, RedriveParked, DiscardParked)
+    for kind in own:
         contract = catalogue.newest.get((ENVELOPE, kind.__name__))
         if contract is None:
             yield f"{kind.__name__}, which is Headrace's own, has no locked schema: run `headrace schemas lock`"

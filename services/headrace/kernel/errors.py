@@ -76,6 +76,12 @@ class NotParked(Rejected):
 class StillFailing(Rejected):
     """A parked command fails again: it and those behind it stay parked; those before it are done."""
 
+    @property
+    def message(self) -> str:
+        """Which command it is, besides, when it was raised with that."""
+        which = "".join(f" ({text})" for text in self.args)
+        return f"{super().message.removesuffix('.')}{which}."
+
 
 class Discarded(Rejected):
     """The command could not be processed, and an operator gave it up; the reason is kept in the parked topic."""
