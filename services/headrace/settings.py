@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     """How long a transaction waits for more records after its first: the price of throughput in latency."""
     dedup_window_s: int = Field(default=300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
     """How long a command's id is remembered, in log time."""
+    parked_keys: int = Field(default=1_000, ge=1, validation_alias="HEADRACE_PARKED_KEYS")
+    """Aggregates of one partition that may be parked at a time; above it the partition stops."""
+    parked_records: int = Field(default=10_000, ge=1, validation_alias="HEADRACE_PARKED_RECORDS")
+    """Commands of one partition that may be parked at a time; likewise."""
+    parked_bytes: int = Field(default=64_000_000, ge=1, validation_alias="HEADRACE_PARKED_BYTES")
+    """Bytes of one partition's parked commands, which are held in memory; likewise."""
     instance: str = Field(
         default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
         min_length=1,

@@ -173,4 +173,4 @@ def test_a_lock_file_without_outcomes_is_none(tmp_path: Path) -> None:
     whole = locked(tmp_path)
     part = Catalogue([contract for contract in whole.contracts if contract.kind != "outcome"])
     problems = list(mismatches(bells(defstruct("Ring", [], frozen=True)), part))
-    assert problems[0] == "outcomes have no locked schema: run `headrace schemas lock`"
+    assert problems[0] == "Outcome, which is Headrace's own, has no locked schema: run `headrace schemas lock`"

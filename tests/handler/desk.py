@@ -8,8 +8,11 @@ from msgspec import Struct
 
 from handler.bells import bell_codec, bells
 from headrace.avro.codec import Codec, Decoded
-from headrace.handler.partition import Answer, Partition, Versioned
-from headrace.handler.window import SKEW_MS, Window, is_first_answer
+from headrace.handler.notes import ALONE, KEY, Headers, why_parked
+from headrace.handler.parking import Caps, Parking
+from headrace.handler.partition import Partition
+from headrace.handler.replies import Answer, Versioned
+from headrace.handler.window import SKEW_MS, Window
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.message import CommandMeta, Outcome, Writer
 from headrace.orders.decider import orders
@@ -32,25 +35,69 @@ class Reply(Struct, frozen=True):
     events: list[Decoded]
 
 
+class Row:
+    """A record of a topic, as confluent-kafka gives it."""
+
+    def __init__(
+        self, place: tuple[str, int, int], at: int, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
+        self.place, self.at, self.its_key, self.its_value = place, at, key, value
+        self.its_headers = [(name, it if isinstance(it, bytes) else it.encode()) for name, it in headers]
+
+    def topic(self) -> str:
+        return self.place[0]
+
+    def partition(self) -> int:
+        return self.place[1]
+
+    def offset(self) -> int:
+        return self.place[2]
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, self.at
+
+    def key(self) -> bytes | None:
+        return self.its_key
+
+    def value(self) -> bytes | None:
+        return self.its_value
+
+    def headers(self) -> Headers | None:
+        return self.its_headers or None
+
+    def error(self) -> None:
+        return None
+
+
 class Desk:
     """A partition, and what lies in its topics: committed events by aggregate, and committed outcomes."""
 
-    def __init__(self, aggregate: Aggregate[Any, Any, Any], codec: Codec, number: int = 0, partitions: int = 1) -> None:
+    def __init__(
+        self,
+        aggregate: Aggregate[Any, Any, Any],
+        codec: Codec,
+        number: int = 0,
+        partitions: int = 1,
+        caps: Caps | None = None,
+    ) -> None:
         self.aggregate, self.codec = aggregate, codec
         self.number, self.partitions = number, partitions
-        self.partition = Partition(aggregate, codec, number, partitions, Window(SPAN_MS), WRITER)
+        self.parking = Parking("bells.commands[0]", caps)
+        self.partition = Partition(aggregate, codec, number, partitions, Window(SPAN_MS), WRITER, self.parking)
         self.at = START
         self.offsets = count()
         self.ids = count(1)
         self.events: list[tuple[str, bytes]] = []
         self.outcomes: list[bytes] = []
-        self._open: list[Answer] = []
+        self.parked: list[Row] = []
+        self._open: list[tuple[Row, Answer]] = []
 
-    def put(self, key: bytes | None, value: bytes | None) -> Answer:
+    def put(self, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> Answer:
         """A record as it comes from the command topic, a millisecond after the one before it."""
         self.at += 1
-        answer = self.partition.answer(key, value, next(self.offsets), self.at)
-        self._open.append(answer)
+        row = Row((self.aggregate.command_topic, self.number, next(self.offsets)), self.at, key, value, headers or [])
+        answer = self.partition.answer(key, value, row.offset(), self.at, row.headers)
+        self._open.append((row, answer))
         return answer
 
     def ask(self, name: str, command: Struct, key: bytes | None = b"its own", **meta: Any) -> Reply:
@@ -66,27 +113,45 @@ class Desk:
 
     def commit(self) -> None:
         self.partition.commit()
-        for answer in self._open:
-            self.events += [(answer.key, frame) for _, frame in answer.events]
-            self.outcomes += [answer.outcome] if answer.outcome else []
+        for row, answer in self._open:
+            for each in (*answer.released, answer):
+                self.events += [(each.key, frame) for _, frame in each.events]
+                self.outcomes += [each.outcome] if each.outcome else []
+            self._park(row, answer)
         self._open = []
+
+    def _park(self, row: Row, answer: Answer) -> None:
+        """What the loop appends to the parked topic."""
+        key, value, headers = row.key(), row.value(), answer.mark
+        if answer.set_aside is not None:
+            headers = why_parked(row, ALONE, answer.set_aside)
+        elif answer.parked is not None:
+            headers = why_parked(row, KEY, answer.parked, answer.key)
+        elif answer.released:
+            key, value = answer.key.encode(), None
+        else:
+            return
+        place = (self.aggregate.parked_topic, self.number, len(self.parked))
+        self.parked.append(Row(place, row.at, key, value, headers))
 
     def discard(self) -> None:
         self.partition.discard()
         self._open = []
 
-    def successor(self) -> "Desk":
-        """Another process that takes the partition over, and knows what was committed."""
-        desk = Desk(self.aggregate, self.codec, self.number, self.partitions)
+    def successor(self, aggregate: Aggregate[Any, Any, Any] | None = None) -> "Desk":
+        """Another process that takes the partition over, and knows what was committed; its code may be another."""
+        desk = Desk(aggregate or self.aggregate, self.codec, self.number, self.partitions)
         window = Window(SPAN_MS)
         for frame in self.outcomes:
-            outcome = self.codec.decode(frame).body
-            if window.find(outcome.command_id) is None or is_first_answer(outcome):
-                window.remember({outcome.command_id: frame}, outcome.occurred_at)
-        desk.partition = Partition(self.aggregate, self.codec, self.number, self.partitions, window, WRITER)
+            window.recall(frame, self.codec)
+        desk.parking.restore(self.parked)
+        desk.partition = Partition(
+            desk.aggregate, self.codec, self.number, self.partitions, window, WRITER, desk.parking
+        )
         newest: dict[str, Versioned | bytes] = dict(self.events)
         desk.partition.restore(newest)
-        desk.at, desk.events, desk.outcomes = self.at, list(self.events), list(self.outcomes)
+        desk.at, desk.events, desk.outcomes, desk.parked = self.at, self.events[:], self.outcomes[:], self.parked[:]
+        desk.offsets, desk.ids = self.offsets, self.ids
         return desk
 
 

@@ -8,7 +8,7 @@ from confluent_kafka import murmur2
 
 from handler.bells import Ring, Touch
 from handler.desk import WINDOW_MS, Desk, bell_desk, command_id, order_desk
-from headrace.handler.partition import MAX_ID_LENGTH
+from headrace.handler.admission import MAX_ID_LENGTH
 from headrace.handler.window import SKEW_MS
 from headrace.kernel import errors
 from headrace.orders.commands import CreateOrder, PayOrder

@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import fastavro
 import pytest
 
 from headrace.local import LocalServers
+from lamps import lock_lamps
 from lifecycles import lifecycles
 from running import Running, running
 from servers import Kafka
@@ -21,38 +20,12 @@ pytestmark = pytest.mark.edge
 HERE = Path(__file__).parent
 
 
-def part(name: str, kind: str, **fields: str) -> str:
-    """A part file, as its author writes it."""
-    listed = [{"name": field, "type": avro} for field, avro in fields.items()]
-    return json.dumps({"type": "record", "name": name, "namespace": "example", "kind": kind, "fields": listed})
-
-
-PARTS = {
-    "Hang": part("Hang", "command", room="string"),
-    "Switch": part("Switch", "command", on="boolean"),
-    "Hung": part("Hung", "event", room="string"),
-    "Switched": part("Switched", "event", on="boolean"),
-    "Lamp": part("Lamp", "state", room="string", on="boolean", switched="long"),
-}
-
-
 def test_a_team_s_own_domain_runs_on_the_package_unchanged(
     kafka: Kafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(HERE / "outside"))
     monkeypatch.setenv("PYTHONPATH", str(HERE / "outside"))
-    schemas = tmp_path / "schemas"
-    (schemas / "lights").mkdir(parents=True)
-    for name, text in PARTS.items():
-        (schemas / "lights" / f"{name}.v1.avsc").write_text(text)
-    locked = subprocess.run(
-        [sys.executable, "-m", "headrace", "schemas", "lock", "--app", "lights:app"],
-        env={**os.environ, "HEADRACE_SCHEMAS": str(schemas)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "5 contracts locked" in locked.stdout, locked.stderr
+    schemas = lock_lamps(tmp_path)
     with running(kafka.bootstrap_servers, database, tmp_path, "lights:app", schemas) as house:
         house.start("handler", "handle", "lights")
         house.start("rooms-0", "project", "rooms")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headrace_load.verify import answers, history, places, positions
+from headrace_load.verify import answers, history, parking, places, positions
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
 from headrace_load.verify.records import Checkpoint, Ends, Partition, Record, Row
 from headrace_load.verify.report import Check
@@ -42,9 +42,9 @@ def read(past: Past, fold: Fold | None = None) -> Partition:
         part.checkpoints = dict.fromkeys(("journal", "orders_v1"), Checkpoint(*past.checkpoints[0]))
     records = {kind: [Record(*record) for record in found] for kind, found in topics.items()}
     journal = [Row(row[2], *row[3:]) for row in past.journal]
+    read_parked(part, records["parked"])
     read_commands(part, SCHEMAS, records["commands"])
     read_outcomes(part, SCHEMAS, records["outcomes"])
-    read_parked(part, records["parked"])
     read_events(part, SCHEMAS, records["events"], journal, (fold or Fold(MODELS["orders"], Check("", ""))).apply)
     return part
 
@@ -63,6 +63,7 @@ CHECKS: dict[str, Callable[[Partition, Check], None]] = {
     "facts": history.facts,
     "contracts": history.contracts,
     "answers": answers.answers,
+    "parking": parking.parking,
     "effects": answers.effects,
     "resends": lambda part, check: answers.resends(part, check, WINDOW_MS),
     "keys": places.keys,

@@ -30,7 +30,9 @@ GARBAGE = b"\x00\xffnot a command"
 class Log(Protocol):
     """Where records go: a broker, or a list."""
 
-    def append(self, topic: str, partition: int, key: bytes | None, value: bytes, headers: Headers) -> tuple[int, int]:
+    def append(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> tuple[int, int]:
         """Append a record; returns its offset and its log-append time."""
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -44,7 +46,9 @@ class MemoryLog:
     topics: dict[tuple[str, int], list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))
     now: int = 1_000_000
 
-    def append(self, topic: str, partition: int, key: bytes | None, value: bytes, headers: Headers) -> tuple[int, int]:
+    def append(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> tuple[int, int]:
         records = self.topics[topic, partition]
         offset = records[-1][0] + 2 if records else 0
         self.now += 1
@@ -65,6 +69,7 @@ class Asked(NamedTuple):
     partition: int
     offset: int
     log_time: int
+    value: bytes = b""
 
 
 class Past:
@@ -106,7 +111,7 @@ class Past:
         meta |= {"actor": None, "correlation_id": None, "causation_id": None}
         value = self.encode(name, {"meta": meta, **fields})
         offset, log_time = self.log.append(f"{self.domain}.commands", place, key, value, [])
-        return Asked(aggregate_id, name, command_id, key, place, offset, log_time)
+        return Asked(aggregate_id, name, command_id, key, place, offset, log_time, value)
 
     def accept(self, asked: Asked, name: str, fields: dict[str, Any]) -> None:
         """Answer with one event."""
@@ -137,7 +142,8 @@ class Past:
         self.journal.append(
             (topic, asked.partition, offset, asked.aggregate_id, meta["version"], name, log_time, value)
         )
-        self.checkpoints[asked.partition] = (offset + 1, asked.offset)
+        newest = self.checkpoints.get(asked.partition, (0, -1))[1]
+        self.checkpoints[asked.partition] = (offset + 1, max(newest, asked.offset))
         created_at = self.rows[asked.aggregate_id][-2] if asked.aggregate_id in self.rows else asked.log_time
         self.rows[asked.aggregate_id] = _row(asked.aggregate_id, version, state, (created_at, asked.log_time))
 
@@ -151,7 +157,8 @@ class Past:
         } | changes  # fmt: skip
         key = asked.aggregate_id.encode()
         self.log.append(f"{self.domain}.outcomes", asked.partition, key, self.encode("Outcome", fields), [])
-        self.committed[asked.partition] = asked.offset + 1
+        # An answer to what was parked comes after those to later commands.
+        self.committed[asked.partition] = max(self.committed.get(asked.partition, 0), asked.offset + 1)
 
     def garbage(self, partition: int, value: bytes = GARBAGE) -> Asked:
         """Append what is not a command."""
@@ -160,13 +167,32 @@ class Past:
 
     def set_aside(self, asked: Asked, value: bytes = GARBAGE) -> None:
         """Park a record."""
-        origin = {"topic": f"{self.domain}.commands", "partition": asked.partition, "offset": asked.offset}
-        headers = [(f"kafka_dlt-original-{name}", str(it).encode()) for name, it in origin.items()]
-        headers += [("kafka_dlt-original-timestamp", str(asked.log_time).encode())]
+        headers = self._parking(asked, "alone")
         headers += [("kafka_dlt-exception-fqcn", b"x.Y"), ("kafka_dlt-exception-message", b"no command")]
         with self.log.transaction():
             self.log.append(f"{self.domain}.parked", asked.partition, asked.key, value, headers)
         self.committed[asked.partition] = asked.offset + 1
+
+    def park(self, asked: Asked, code: str = "KeyError") -> None:
+        """Park a command by its key."""
+        headers = [*self._parking(asked, "key"), ("kafka_dlt-exception-message", b"no such thing")]
+        with self.log.transaction():
+            self.log.append(f"{self.domain}.parked", asked.partition, asked.key, asked.value, headers)
+            self.outcome(asked, result="parked", code=code, message="why", version=self._versions[asked.aggregate_id])
+
+    def release(self, asked: Asked, through: Asked) -> None:
+        """Mark what waits as released, by a redrive, and answer that."""
+        headers = [("headrace-through", str(through.offset).encode()), ("headrace-reason", b"")]
+        self.log.append(
+            f"{self.domain}.parked", asked.partition, asked.key, None, self._parking(asked, "released") + headers
+        )
+        self.outcome(asked, version=self._versions[asked.aggregate_id])
+
+    def _parking(self, asked: Asked, kind: str) -> Headers:
+        origin = {"topic": f"{self.domain}.commands", "partition": asked.partition, "offset": asked.offset}
+        origin |= {"timestamp": asked.log_time}
+        headers = [("headrace-parking", kind.encode()), ("headrace-aggregate-id", asked.aggregate_id.encode())]
+        return headers + [(f"kafka_dlt-original-{name}", str(it).encode()) for name, it in origin.items()]
 
 
 def write_small_past(past: Past) -> None:

@@ -83,14 +83,18 @@ def test_an_outcome_that_is_not_about_its_command_is_named(part: Partition, chan
     assert wrong(part)["answers"][0].startswith("orders.outcomes[0] offset 6 answers (")
 
 
-@pytest.mark.parametrize("changes", [{"content": 1}, {"log_time": 1}, {"partition": 5}, {"topic": "x"}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"content": 1}, {"log_time": 1}, {"partition": 5}, {"topic": "x"}, {"kind": "key"}], ids=str
+)
 def test_a_parked_record_that_is_not_what_was_sent_is_named(part: Partition, changes: dict[str, Any]) -> None:
     part.parked[0] = part.parked[0]._replace(**changes)
     assert "is not the record that it says it is" in wrong(part)["answers"][0]
 
 
 def test_a_parked_record_that_does_not_say_where_it_came_from_is_named(past: Past) -> None:
-    past.log.append("orders.parked", 0, b"k", b"v", [("kafka_dlt-original-topic", b"orders.commands")])
+    past.log.append(
+        "orders.parked", 0, b"k", b"v", [("headrace-parking", b"alone"), ("kafka_dlt-original-topic", b"x")]
+    )
     assert wrong(read(past))["contracts"] == [
         "orders.parked[0] offset 2 does not say where it came from: header 'kafka_dlt-original-partition'"
     ]
@@ -128,7 +132,8 @@ def test_an_event_whose_command_has_no_outcome_is_named(past: Past) -> None:
         (CREATED, {"repeated": True}, "it was repeated with 0 events, the log has 1 (offsets [0])"),
         (CREATED, {"result": "refused", "code": "X", "events": 0}, "it was refused with 0 events, the log has 1"),
         (CREATED, {"version": 7}, "its outcome says version 7, the log says 1"),
-        (CREATED, {"result": "parked"}, "its result is 'parked'"),
+        (CREATED, {"result": "lost"}, "its result is 'lost'"),
+        (CREATED, {"result": "parked", "code": "X", "events": 0}, "it was parked with 0 events, the log has 1"),
         (REFUSED, {"version": 2}, "its outcome says version 2, the log says 1"),
         (REFUSED, {"events": 1}, "it was refused, and its outcome has 1 events and the code NotPaid"),
         (REFUSED, {"code": None}, "it was refused, and its outcome has 0 events and the code None"),

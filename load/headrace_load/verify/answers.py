@@ -4,27 +4,37 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from headrace_load.verify.parking import ALONE, ENGINE, KEY, PARKED, REUSED, by_key, decisive, waiting
 from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition
 from headrace_load.verify.report import Check
 
 ACCEPTED: Final = "accepted"
 REFUSED: Final = "refused"
-REUSED: Final = "CommandIdReused"
 
 
 def answers(part: Partition, check: Check) -> None:
-    """One outcome for every command, one parked record for everything else, none for what was never sent."""
-    outcomes, parked = _outcomes_by_command(part), _parked_by_origin(part)
-    outcomes_from = _known_from(part.ends["outcomes"].low, outcomes)
+    """One outcome for every command, one parked record for everything else, none for what was never sent.
+
+    A command that was parked has both, and an outcome more once it was released.
+    """
+    outcomes, parked, queued = _outcomes_by_command(part), _parked_by_origin(part), by_key(part)
+    outcomes_from = _known_from(part.ends["outcomes"].low, (offset for offset in outcomes if offset not in queued))
     parked_from = _known_from(part.ends["parked"].low, parked)
+    still = {offset for queue in waiting(part).values() for offset in queue}
     for command in part.commands:
         answered, aside = outcomes.pop(command.offset, []), parked.pop(command.offset, [])
         if command.offset >= (part.committed or 0) and not answered and not aside:
             continue  # still to come: `positions` says so
         place = part.place("commands", command.offset)
-        if command.type:
+        if command.offset in queued and command.type not in ENGINE and command.type:
+            _one(check, place, "parked record", aside, 1)
+            if command.offset >= outcomes_from:
+                _check_parked(check, place, answered, released=command.offset not in still)
+        elif command.type:
             _one(check, place, "outcome", answered, 0 if command.offset < outcomes_from else 1)
             _one(check, place, "parked record", aside, 0)
+            if answered and answered[0].result == PARKED and not answered[0].repeated and parked_from == 0:
+                check.problem(f"{place} is answered as parked, and is not")
         else:
             _one(check, f"{place} ({command.why})", "outcome", answered, 0)
             _one(check, f"{place} ({command.why})", "parked record", aside, 0 if command.offset < parked_from else 1)
@@ -43,8 +53,8 @@ def effects(part: Partition, check: Check) -> None:
     events: defaultdict[int, list[Event]] = defaultdict(list)
     for event in part.events:
         events[event.command_offset].append(event)
-    outcomes = {outcome.command_offset: outcome for outcome in reversed(part.outcomes)}
-    known_from = _known_from(part.ends["outcomes"].low, outcomes)
+    outcomes, queued = decisive(part), by_key(part)
+    known_from = _known_from(part.ends["outcomes"].low, (offset for offset in outcomes if offset not in queued))
     reached: dict[str, int] = {}
     for offset in sorted(events.keys() | outcomes.keys()):
         found, outcome = events.get(offset, []), outcomes.get(offset)
@@ -58,13 +68,19 @@ def effects(part: Partition, check: Check) -> None:
                 f"{part.place('events', first.offset)} ({first.aggregate_id} version {first.version}) comes from "
                 f"command offset {offset}, which has no outcome"
             )
-    accepted = sum(outcome.result == ACCEPTED for outcome in part.outcomes)
-    check.count(accepted=accepted, refused=len(part.outcomes) - accepted, events=len(part.events))
+    results = [outcome.result for outcome in part.outcomes]
+    check.count(accepted=results.count(ACCEPTED), refused=results.count(REFUSED), parked=results.count(PARKED))
+    check.count(events=len(part.events))
 
 
 def resends(part: Partition, check: Check, window_ms: int) -> None:
     """Within the window a command id has one effect: each resend gets the first answer, another body is refused."""
-    outcomes = {outcome.command_offset: outcome for outcome in reversed(part.outcomes)}
+    outcomes = decisive(part)
+    provisional = {
+        outcome.command_offset: outcome
+        for outcome in part.outcomes
+        if outcome.result == PARKED and not outcome.repeated
+    }
     complete = part.ends["commands"].low == part.ends["outcomes"].low == 0  # else a first answer may be deleted
     firsts: dict[str, tuple[Command, Outcome]] = {}
     for command in part.commands:
@@ -75,6 +91,8 @@ def resends(part: Partition, check: Check, window_ms: int) -> None:
         if first is None and not complete:
             firsts.update({command.command_id: (command, outcome)} if outcome.code != REUSED else {})
             continue
+        if first is not None and outcome.repeated and outcome.offset < first[1].offset:
+            first = first[0], provisional.get(first[0].offset, first[1] if complete else outcome)
         for problem in _wrong_resend(command, outcome, first, window_ms):
             check.problem(f"{part.place('commands', command.offset)}: command {command.command_id} {problem}")
         if first is not None:
@@ -84,7 +102,7 @@ def resends(part: Partition, check: Check, window_ms: int) -> None:
     effective: dict[str, Event] = {}
     for event in part.events:
         before = effective.setdefault(event.command_id, event)
-        close = event.occurred_at - before.occurred_at <= window_ms
+        close = abs(event.occurred_at - before.occurred_at) <= window_ms
         if close and event.command_offset != before.command_offset:
             check.problem(
                 f"command {event.command_id} has events from two records, command offsets {before.command_offset} and "
@@ -100,6 +118,14 @@ def _one(check: Check, place: str, what: str, found: list[Outcome] | list[Parked
         check.problem(f"{place} has {len(found)} {what}s instead of {wanted} (offsets: {offsets})")
 
 
+def _check_parked(check: Check, place: str, answered: list[Outcome], *, released: bool) -> None:
+    """A command that is parked is answered so first, and once more when it is released."""
+    _one(check, place, "outcome", answered, 2 if released else 1)
+    for outcome, first in zip(answered, (True, False), strict=False):
+        if (outcome.result == PARKED) != first or outcome.repeated:
+            check.problem(f"{place} is parked, and its {'first' if first else 'last'} outcome is {outcome.result}")
+
+
 def _compare(
     part: Partition, check: Check, command: Command, answered: Iterable[Outcome], aside: Iterable[Parked]
 ) -> None:
@@ -109,9 +135,12 @@ def _compare(
         said = (outcome.command_id, outcome.command_type, outcome.aggregate_id, outcome.key, outcome.occurred_at)
         if command.type and asked != said:
             check.problem(f"{part.place('outcomes', outcome.offset)} answers {said}, the command was {asked}")
-    origin = (f"{part.domain}.commands", part.number, command.log_time, command.body)
+    content, wanted = (part.whole.get(command.offset), KEY) if command.type else (command.body, ALONE)
+    name = command.aggregate_id
+    origin = (f"{part.domain}.commands", part.number, command.log_time, content, wanted, name)
     for parked in aside:
-        if not command.type and origin != (parked.topic, parked.partition, parked.log_time, parked.content):
+        told = (parked.topic, parked.partition, parked.log_time, parked.content, parked.kind, parked.aggregate_id)
+        if origin != told:
             check.problem(
                 f"{part.place('parked', parked.offset)} is not the record that it says it is: "
                 f"{part.place('commands', command.offset)} has another key, value or time"
@@ -121,17 +150,27 @@ def _compare(
 def _wrong_effect(outcome: Outcome, found: list[Event], reached: int) -> Iterator[str]:
     effective = outcome.result == ACCEPTED and not outcome.repeated
     wanted = outcome.events if effective else 0
-    if outcome.result not in (ACCEPTED, REFUSED):
+    if outcome.result not in (ACCEPTED, REFUSED, PARKED):
         yield f"its result is {outcome.result!r}"
-    if outcome.result == REFUSED and (outcome.events or not outcome.code):
-        yield f"it was refused, and its outcome has {outcome.events} events and the code {outcome.code}"
+    if outcome.result != ACCEPTED and (outcome.events or not outcome.code):
+        yield f"it was {outcome.result}, and its outcome has {outcome.events} events and the code {outcome.code}"
     if len(found) != wanted:
         kind = "repeated" if outcome.repeated else outcome.result
         yield f"it was {kind} with {wanted} events, the log has {len(found)} (offsets {[e.offset for e in found]})"
     elif any((event.aggregate_id, event.command_id) != (outcome.aggregate_id, outcome.command_id) for event in found):
         yield f"its outcome is for {outcome.aggregate_id}, its events are not"
-    elif not outcome.repeated and outcome.code != REUSED and outcome.version != reached:
+    elif not outcome.repeated and outcome.code != REUSED and not _fits(outcome, reached):
         yield f"its outcome says version {outcome.version}, the log says {reached}"
+
+
+def _fits(outcome: Outcome, reached: int) -> bool:
+    """Whether the version is the one that the commands up to this one lead to.
+
+    What waits is passed by what is answered meanwhile: who waits, and who asks about it, may see an older version.
+    """
+    if outcome.result == PARKED or outcome.command_type in ENGINE:
+        return outcome.version <= reached
+    return outcome.version == reached
 
 
 def _wrong_resend(
@@ -168,7 +207,8 @@ def _outcomes_by_command(part: Partition) -> dict[int, list[Outcome]]:
 def _parked_by_origin(part: Partition) -> dict[int, list[Parked]]:
     found: dict[int, list[Parked]] = {}
     for parked in part.parked:
-        found.setdefault(parked.origin, []).append(parked)
+        if parked.kind in (ALONE, KEY):
+            found.setdefault(parked.origin, []).append(parked)
     return found
 
 

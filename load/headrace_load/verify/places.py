@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from headrace_load.verify.murmur2 import partition_of
+from headrace_load.verify.parking import PARKED, decisive
 from headrace_load.verify.records import Command, Outcome, Partition
 from headrace_load.verify.report import Check
 
@@ -19,7 +20,7 @@ def keys(part: Partition, check: Check) -> None:
         wanted = partition_of(aggregate_id.encode(), part.partitions)
         if wanted != part.number:
             check.problem(f"{part.domain}.events[{part.number}] holds {aggregate_id}, whose partition is {wanted}")
-    outcomes = {outcome.command_offset: outcome for outcome in part.outcomes}
+    outcomes = decisive(part)
     wanted_by_key: dict[bytes, int] = {}
     for command in part.commands:
         if not command.type:
@@ -28,7 +29,7 @@ def keys(part: Partition, check: Check) -> None:
         if key is not None and key not in wanted_by_key:
             wanted_by_key[key] = partition_of(key, part.partitions)
         outcome = outcomes.get(command.offset)
-        if outcome is not None and not outcome.repeated:
+        if outcome is not None and not outcome.repeated and outcome.result != PARKED:
             wanted = part.number if key is None else wanted_by_key[key]
             for problem in _wrong_admission(part, command, outcome, wanted):
                 check.problem(f"{part.place('commands', command.offset)} ({command.aggregate_id}): {problem}")

@@ -4,19 +4,24 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final
 
+from headrace_load.verify.parking import KEY, RELEASED
 from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition, Record, Row
-from headrace_load.verify.schemas import Decoded, NotARecordError, Schemas
+from headrace_load.verify.schemas import ENVELOPE, Decoded, NotARecordError, Schemas
 
 Apply = Callable[[str, Decoded], None]
 """What is told of each event in the journal, in offset order: the aggregate's id and the event."""
 
 ANSWER: Final = itemgetter(*Outcome._fields[2:])
-ORIGIN: Final = ("topic", "partition", "offset", "timestamp", "message")
+ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
 
 
 def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) -> None:
-    """Read the command topic. Anything may lie there: what is not a command of the domain is kept as such."""
-    part.commands = [_command(part.domain, schemas, record) for record in records]
+    """Read the command topic, after the parked one. What is not a command of the domain is kept as such."""
+    parked = {record.origin for record in part.parked if record.kind == KEY}
+    for record in records:
+        part.commands.append(_command(part.domain, schemas, record))
+        if record.offset in parked:
+            part.whole[record.offset] = hash((record.key, record.value))
     part.read["commands"] = len(part.commands)
 
 
@@ -40,9 +45,19 @@ def read_parked(part: Partition, records: Iterable[Record]) -> None:
         part.read["parked"] += 1
         headers = dict(reversed(record.headers or []))  # the first of a name is ours
         try:
-            topic, number, origin, log_time, reason = (_origin(headers, name) for name in ORIGIN)
+            kind = _text(headers, "headrace-parking")
+            topic, number, origin, log_time = (_text(headers, f"kafka_dlt-original-{name}") for name in ORIGIN)
             parked = Parked(
-                record.offset, topic, int(number), int(origin), int(log_time), hash((record.key, record.value)), reason
+                record.offset,
+                topic,
+                int(number),
+                int(origin),
+                int(log_time),
+                hash((record.key, record.value)),
+                _text(headers, "headrace-reason" if kind == RELEASED else "kafka_dlt-exception-message"),
+                kind,
+                _text(headers, "headrace-aggregate-id"),
+                int(_text(headers, "headrace-through")) if kind == RELEASED else -1,
             )
         except (LookupError, ValueError, AttributeError) as error:
             why = f"header {error}" if isinstance(error, LookupError) else str(error)
@@ -92,7 +107,7 @@ def _command(domain: str, schemas: Schemas, record: Record) -> Command:
     offset, log_time, key, value, _ = record
     try:
         decoded = schemas.decode(value)
-        if decoded.form.kind != "command" or decoded.form.domain != domain:
+        if decoded.form.kind != "command" or decoded.form.domain not in (domain, ENVELOPE):
             raise NotARecordError(f"a {decoded.form.name} is no command of {domain}")
     except NotARecordError as error:
         return Command(offset, log_time, key, "", "", "", hash((key, value)), str(error))
@@ -102,9 +117,8 @@ def _command(domain: str, schemas: Schemas, record: Record) -> Command:
     return Command(offset, log_time, key, decoded.form.name, meta["command_id"], meta["aggregate_id"], body)
 
 
-def _origin(headers: dict[str, Any], name: str) -> str:
-    header = f"kafka_dlt-{'exception' if name == 'message' else 'original'}-{name}"
-    text: str = headers[header].decode()
+def _text(headers: dict[str, Any], name: str) -> str:
+    text: str = headers[name].decode()
     return text
 
 

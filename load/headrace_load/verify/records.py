@@ -62,7 +62,11 @@ class Outcome(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """A record set aside, and where its headers say that it came from."""
+    """A parked record, and what its headers say: where it came from, and why it is there.
+
+    `kind` is alone (no command), key (a command that waits with its aggregate), or released: a mark that says that the
+    commands of its aggregate up to the offset `through` no longer wait; its origin is the command that asked for it.
+    """
 
     offset: int
     topic: str
@@ -72,6 +76,9 @@ class Parked(NamedTuple):
     content: int
     """Hash of key and value."""
     reason: str
+    kind: str = "alone"
+    aggregate_id: str = ""
+    through: int = -1
 
 
 class Event(NamedTuple):
@@ -126,6 +133,8 @@ class Partition:
     outcomes: list[Outcome] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    whole: dict[int, int] = field(default_factory=dict)
+    """Hash of key and value of the commands that were parked by key, by offset."""
     erased: set[str] = field(default_factory=set)
     """Aggregates whose newest record in the event topic has no value."""
     unreadable: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 from confluent_kafka import KafkaException
 
-from headrace_load.verify import answers, history, places, positions, rows
+from headrace_load.verify import answers, history, parking, places, positions, rows
 from headrace_load.verify.database import Database
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
 from headrace_load.verify.records import Checkpoint, Ends, Partition
@@ -22,7 +22,8 @@ DEDUP_WINDOW_S: Final = 300
 CLAIMS: Final = {
     "versions": "each aggregate's versions are 1..n in the journal, rising in offset order",
     "journal": "the journal holds every event of the topic, byte for byte, and no other",
-    "answers": "every command has one outcome, every other record is set aside once",
+    "answers": "every command has one outcome, one more when it was parked; every other record is set aside once",
+    "parking": "what is parked waits in order, and nothing of its key passes it",
     "effects": "events exist exactly where an outcome says so",
     "resends": "a resend has the first answer and no effect",
     "facts": "ids, times and writers of events follow from their commands",
@@ -105,9 +106,9 @@ class Verification:
     ) -> Partition:
         number = number_of[0]
         part = Partition(domain, *number_of, ends, committed, checkpoints)
+        read_parked(part, self._topics.records(f"{domain}.parked", number, ends["parked"]))
         read_commands(part, self._schemas, self._topics.records(f"{domain}.commands", number, ends["commands"]))
         read_outcomes(part, self._schemas, self._topics.records(f"{domain}.outcomes", number, ends["outcomes"]))
-        read_parked(part, self._topics.records(f"{domain}.parked", number, ends["parked"]))
         records = self._topics.records(f"{domain}.events", number, ends["events"])
         journal = self._database.journal(f"{domain}.events", number)
         read_events(part, self._schemas, records, journal, fold.apply if fold else _ignore)
@@ -123,6 +124,7 @@ class Verification:
         history.facts(part, checks["facts"])
         history.contracts(part, checks["contracts"])
         answers.answers(part, checks["answers"])
+        parking.parking(part, checks["parking"])
         answers.effects(part, checks["effects"])
         answers.resends(part, checks["resends"], self._window_ms)
         places.keys(part, checks["keys"])

@@ -11,6 +11,7 @@ from fastavro.schema import SchemaParseException
 from headrace_load.verify.report import CannotVerify
 
 PREFIX: Final = 5
+ENVELOPE: Final = "headrace"
 LARGEST: Final = 1_000_000
 # What fastavro raises on bytes that are not what their schema says; UnicodeDecodeError is a ValueError.
 BROKEN: Final = (
@@ -60,8 +61,8 @@ class Schemas:
 
     @property
     def domains(self) -> list[str]:
-        """The domains that have commands, in order of name."""
-        return sorted({form.domain for form in self._forms.values() if form.kind == "command"})
+        """The domains that have commands, in order of name; the engine's own commands make none."""
+        return sorted({form.domain for form in self._forms.values() if form.kind == "command"} - {ENVELOPE})
 
     def decode(self, frame: bytes | None) -> Decoded:
         """The record in a value, read to its last byte."""

@@ -10,7 +10,7 @@ from headrace.avro.schema import Schema, definitions
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
-from headrace.kernel.message import CommandMeta, EventMeta, Outcome
+from headrace.kernel.message import CommandMeta, DiscardParked, EventMeta, Outcome, RedriveParked
 
 LIKE: Final = {"int": "integer", "long": "integer", "enum": "string"}
 SIMPLE: Final[dict[type, str]] = {
@@ -37,11 +37,13 @@ def disagreements(app: App, catalogue: Catalogue) -> Iterator[str]:
 
 def mismatches(app: App, catalogue: Catalogue) -> Iterator[str]:
     """Each message type that has no locked schema, or another one than its fields say, a line each."""
-    outcome = catalogue.newest.get((ENVELOPE, Outcome.__name__))
-    if outcome is None:
-        yield "outcomes have no locked schema: run `headrace schemas lock`"
-    else:
-        yield from _compare(Outcome, outcome.schema, Outcome.__name__)
+    own: tuple[type, ...] = (Outcome, RedriveParked, DiscardParked)
+    for kind in own:
+        contract = catalogue.newest.get((ENVELOPE, kind.__name__))
+        if contract is None:
+            yield f"{kind.__name__}, which is Headrace's own, has no locked schema: run `headrace schemas lock`"
+        else:
+            yield from _compare(kind, split(contract)[1], kind.__name__)
     for aggregate in app.aggregates:
         for kind in _kinds(aggregate):
             contract = catalogue.newest.get((aggregate.name, kind.__name__))

@@ -13,11 +13,11 @@ from fastavro.read import SchemaResolutionError
 from msgspec import Struct
 
 from headrace.avro.agreement import mismatches
-from headrace.avro.contract import Catalogue, Contract
+from headrace.avro.contract import ENVELOPE, Catalogue, Contract
 from headrace.avro.forms import Form, form_of
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
-from headrace.kernel.message import CommandMeta, EventMeta, Outcome
+from headrace.kernel.message import CommandMeta, DiscardParked, EventMeta, Outcome, RedriveParked
 
 PREFIX_LENGTH: Final = 5
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -145,7 +145,8 @@ def _long(frame: bytes, at: int) -> tuple[int, int]:
 
 def _types(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
     """By domain and record name: the class, the class of its aggregate's state, and the upcast if it is retired."""
-    found: list[tuple[str, Any, Any, Any]] = [("headrace", Outcome, None, None)]
+    own = (Outcome, RedriveParked, DiscardParked)
+    found: list[tuple[str, Any, Any, Any]] = [(ENVELOPE, kind, None, None) for kind in own]
     for aggregate in app.aggregates:
         found += [(aggregate.name, kind, None, None) for kind in aggregate.command_types]
         found += [(aggregate.name, kind, aggregate.state_type, None) for kind in aggregate.event_types]

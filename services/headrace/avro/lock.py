@@ -13,7 +13,7 @@ from headrace.avro.schema import Schema, canonical
 from headrace.kernel.errors import Misconfigured
 
 KINDS = ("command", "event", "state")
-ENVELOPE_KINDS = ("command_meta", "event_meta", "outcome")
+ENVELOPE_KINDS = ("command_meta", "event_meta", "outcome", "command")
 FILE_NAME = re.compile(r"(?P<name>[A-Z][A-Za-z0-9]*)\.v(?P<version>[1-9][0-9]*)\.avsc")
 
 
@@ -62,7 +62,7 @@ def lock(parts: list[Part], before: Catalogue) -> Catalogue:
 
 
 def newest_contracts(parts: list[Part]) -> list[Contract]:
-    """What the newest version of each part composes to: outcomes, then each domain's commands and events."""
+    """What the newest version of each part composes to: outcomes and the engine's commands, then each domain's."""
     newest = {(part.domain, part.name): part for part in parts}
     pieces: dict[tuple[str, str], Part] = {}
     for part in newest.values():

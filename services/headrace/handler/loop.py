@@ -1,7 +1,7 @@
 """The handler's loop: poll, then one transaction around the batch. Two frames lead from here to `decide`."""
 
 import time
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from structlog import get_logger
@@ -9,7 +9,9 @@ from structlog import get_logger
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.failpoint import Failpoints
-from headrace.handler.partition import Answer, Partition
+from headrace.handler.notes import ALONE, KEY, Headers, trace_of, where_it_broke, why_parked
+from headrace.handler.partition import Partition
+from headrace.handler.replies import Answer
 from headrace.handler.takeover import Takeover
 from headrace.kafka.clients import admin_client, consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
@@ -17,7 +19,7 @@ from headrace.kafka.ladder import Aborted, Unsettled
 from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
-from headrace.kernel.errors import Misconfigured
+from headrace.kernel.errors import KeyParked, Misconfigured
 from headrace.settings import Settings
 
 POLL_S: Final = 0.1
@@ -79,11 +81,14 @@ class Handler:
                         f"{self._aggregate.command_topic} must have message.timestamp.type=LogAppendTime"
                     )
                 partition = touched[record.partition()]
-                answers.append(partition.answer(record.key(), record.value(), record.offset(), at))
+                answers.append(partition.answer(record.key(), record.value(), record.offset(), at, record.headers))
             reach("answered")
             # All at once: records that trickle in between decisions make a request each.
             for record, answer in zip(batch.messages, answers, strict=True):
-                self._produce(record, record.partition(), answer)
+                number = record.partition()
+                if answer.set_aside is not None or answer.parked is not None or answer.released:
+                    self._produce_parked(record, number, answer)
+                self._produce(answer, number, record.headers() if answer.events else None)
                 reach("producing")
             reach("produced")
             self._producer.commit(batch.next, metadata)
@@ -114,31 +119,34 @@ class Handler:
             self._partitions.pop(number, None)
         log.info("partitions released", partitions=sorted(number for _, number in places))
 
-    def _produce(self, record: Record, number: int, answer: Answer) -> None:
-        """Hand a record's whole answer to the producer, on the command's own partition number."""
+    def _produce(self, answer: Answer, number: int, headers: Headers | None) -> None:
+        """Hand an answer's events and outcome to the producer, on the command's own partition number."""
         produce = self._producer.produce
-        if answer.set_aside is not None:
-            produce(
-                self._parked_topic,
-                record.value(),
-                record.key(),
-                partition=number,
-                headers=_why_parked(record, answer.set_aside),
-            )
-            log.warning(
-                "record set aside",
-                topic=record.topic(),
-                partition=number,
-                offset=record.offset(),
-                why=str(answer.set_aside),
-            )
-            return
         if answer.events:
-            sent = record.headers()
-            trace = [header for header in sent if header[0] == "traceparent"] if sent else []
+            trace = trace_of(headers)
             for name, frame in answer.events:
                 produce(self._event_topic, frame, answer.key, partition=number, headers=[("type", name), *trace])
-        produce(self._outcome_topic, answer.outcome, answer.key, partition=number)
+        if answer.outcome:
+            produce(self._outcome_topic, answer.outcome, answer.key, partition=number)
+
+    def _produce_parked(self, record: Record, number: int, answer: Answer) -> None:
+        """Park a record, alone or with its key; or answer those that are released, and leave a mark."""
+        place = {"topic": record.topic(), "partition": number, "offset": record.offset()}
+        parked, value, key = self._parked_topic, record.value(), record.key()
+        if answer.set_aside is not None:
+            headers = why_parked(record, ALONE, answer.set_aside)
+            log.warning("record set aside", **place, why=str(answer.set_aside))
+        elif answer.parked is not None:
+            headers = why_parked(record, KEY, answer.parked, answer.key)
+            if not isinstance(answer.parked, KeyParked):
+                error, where = type(answer.parked).__name__, where_it_broke(answer.parked)
+                log.error("key parked", **place, key=answer.key, error=error, where=where)
+        else:
+            for earlier in answer.released:
+                self._produce(earlier, number, earlier.trace)
+            headers, value, key = answer.mark, None, answer.key.encode()
+            log.warning("key released", **place, key=answer.key, commands=len(answer.released))
+        self._producer.produce(parked, value, key, partition=number, headers=headers)
 
     def _was_committed(self, batch: Batch) -> bool:
         """Whether a commit that nobody answered took place: the group's offsets have moved, or have not."""
@@ -150,16 +158,3 @@ class Handler:
         for partition in touched.values():
             partition.discard()
         self._consumer.rewind(batch)
-
-
-def _why_parked(record: Record, error: Exception) -> list[tuple[str, Any]]:
-    """Headers in Spring Kafka's vocabulary, which people and tools know; the sender's own follow."""
-    return [
-        ("kafka_dlt-original-topic", record.topic()),
-        ("kafka_dlt-original-partition", str(record.partition())),
-        ("kafka_dlt-original-offset", str(record.offset())),
-        ("kafka_dlt-original-timestamp", str(record.timestamp()[1])),
-        ("kafka_dlt-exception-fqcn", f"{type(error).__module__}.{type(error).__name__}"),
-        ("kafka_dlt-exception-message", str(error)),
-        *(record.headers() or ()),
-    ]

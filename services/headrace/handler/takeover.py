@@ -1,8 +1,8 @@
 """Taking over a partition: the order of the steps is what keeps an aggregate from being written by two.
 
 1. The group's committed offset, which waits until a predecessor's pending offsets are settled; later ones are refused.
-2. The high watermark of events and outcomes, records of open transactions included.
-3. Both read to there, committed records only.
+2. The high watermark of events, outcomes and parked, records of open transactions included.
+3. All three read to there, committed records only.
 4. Only then the first command.
 """
 
@@ -12,11 +12,13 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from headrace.avro.codec import Codec, peek_outcome, peek_version
-from headrace.handler.partition import Partition, Versioned
-from headrace.handler.window import SKEW_MS, Window, is_first_answer
+from headrace.avro.codec import Codec, peek_version
+from headrace.handler.parking import Caps, Parking
+from headrace.handler.partition import Partition
+from headrace.handler.replies import Versioned
+from headrace.handler.window import SKEW_MS, Window
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS
-from headrace.kafka.consumer import BatchConsumer, Place
+from headrace.kafka.consumer import BatchConsumer, Place, Record
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Fault
@@ -40,17 +42,19 @@ class Takeover:
         """The partitions of these numbers, ready for their next command, and the offset of it for each."""
         if not numbers:
             return {}, {}
-        commands, events, outcomes, _ = self._aggregate.topics
+        commands, events, outcomes, parked = self._aggregate.topics
         starts = self.settled_offsets(consumer, [(commands, number) for number in numbers])
-        ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes) for n in numbers])
+        ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes, parked) for n in numbers])
         self._refuse_lost_offsets(starts, ends)
         windows = self._restore_windows(starts, {place: end for place, end in ends.items() if place[0] == outcomes})
         states = self._restore_states({place: end for place, end in ends.items() if place[0] == events})
+        parkings = self._restore_parkings(consumer, {place: end for place, end in ends.items() if place[0] == parked})
         partitions = {}
         for number in numbers:
             writer = Writer(self._settings.instance, ends[events, number])
+            count = self._settings.partitions
             partition = Partition(
-                self._aggregate, self._codec, number, self._settings.partitions, windows[number], writer
+                self._aggregate, self._codec, number, count, windows[number], writer, parkings[number]
             )
             partition.restore(states[number])
             partitions[number] = partition
@@ -100,11 +104,7 @@ class Takeover:
         begins = {place: found[place].offset for place in wanted if found[place].offset >= 0}
         for chunk in read_to(self._settings, begins, {place: ends[place] for place in begins}):
             for record in chunk:
-                frame = record.value() or b""
-                command_id, occurred_at = peek_outcome(frame)
-                window = windows[record.partition()]
-                if window.find(command_id) is None or is_first_answer(self._codec.decode(frame).body):
-                    window.remember({command_id: frame}, occurred_at)
+                windows[record.partition()].recall(record.value() or b"", self._codec)
         return windows
 
     def _times_of_next_commands(self, starts: dict[Place, int]) -> dict[int, int]:
@@ -119,6 +119,32 @@ class Takeover:
         for place in starts:
             times.setdefault(place[1], newest[place].timestamp)
         return {number: at for number, at in times.items() if at >= 0}
+
+    def _restore_parkings(self, consumer: BatchConsumer, ends: dict[Place, int]) -> dict[int, Parking]:
+        """Who waits in each partition.
+
+        The group's offset for the parked topic says how far everything was released when a predecessor took over;
+        nothing that comes later lies before it, so an old one costs time and nothing else.
+        """
+        caps = Caps(self._settings.parked_keys, self._settings.parked_records, self._settings.parked_bytes)
+        parkings = {number: Parking(f"{self._aggregate.command_topic}[{number}]", caps) for _, number in ends}
+        earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
+        begins = {place: info.offset for place, info in earliest.items()}
+        for place, offset in self.settled_offsets(consumer, list(ends)).items():
+            if begins[place] < offset <= ends[place]:
+                begins[place] = offset
+        found: dict[int, list[Record]] = {number: [] for _, number in ends}
+        for chunk in read_to(self._settings, begins, ends):
+            for record in chunk:
+                found[record.partition()].append(record)
+        released = {}
+        for place, end in ends.items():
+            first = parkings[place[1]].restore(found[place[1]])
+            if (released_to := end if first is None else first) > begins[place]:
+                released[place] = released_to
+        if released:
+            consumer.commit_as_hint(released)
+        return parkings
 
     def _restore_states(self, ends: dict[Place, int]) -> dict[int, dict[str, Versioned | bytes]]:
         """The newest record of each aggregate as bytes; a version that does not rise stops the takeover."""

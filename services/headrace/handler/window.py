@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from headrace.avro.codec import Codec, peek_outcome
 from headrace.kernel.errors import CommandIdReused
 from headrace.kernel.message import Outcome
 
@@ -34,8 +35,25 @@ class Window:
             self._young_since = at
         self._young.update(outcomes)
 
+    def recall(self, frame: bytes, codec: Codec) -> None:
+        """Keep an outcome that is read back from the log, if it is what a resend would be answered with.
+
+        A redrive answers a command long after later ones: the last command of an id counts, not the last outcome.
+        """
+        command_id, occurred_at = peek_outcome(frame)
+        known = self.find(command_id)
+        if known is not None and not _replaces(codec.decode(frame).body, codec.decode(known).body):
+            return
+        self.remember({command_id: frame}, occurred_at)
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+
+def _replaces(outcome: Outcome, known: Outcome) -> bool:
+    if not is_first_answer(outcome):
+        return False
+    return not is_first_answer(known) or known.command_offset <= outcome.command_offset
 
 
 def is_first_answer(outcome: Outcome) -> bool:

@@ -65,6 +65,32 @@ class EventTooLarge(Rejected):
     """The event and the state after it would not fit into one record."""
 
 
+class KeyParked(Rejected):
+    """An earlier command of this aggregate is parked; this one waits behind it."""
+
+
+class NotParked(Rejected):
+    """Nothing is parked for this aggregate."""
+
+
+class StillFailing(Rejected):
+    """A parked command fails again: it and those behind it stay parked; those before it are done."""
+
+    @property
+    def message(self) -> str:
+        """Which command it is, besides, when it was raised with that."""
+        which = "".join(f" ({text})" for text in self.args)
+        return f"{super().message.removesuffix('.')}{which}."
+
+
+class Discarded(Rejected):
+    """The command could not be processed, and an operator gave it up; the reason is kept in the parked topic."""
+
+
+class ReasonMissing(Rejected):
+    """Parked commands are discarded for a reason, of 1 to 1000 characters."""
+
+
 class Fault(Exception):  # noqa: N818 - read as "a fault", beside "rejected"
     """The world broke: what the process cannot mend by itself."""
 

@@ -11,6 +11,7 @@ EventT = TypeVar("EventT")
 
 ACCEPTED = "accepted"
 REFUSED = "refused"
+PARKED = "parked"
 
 
 class CommandMeta(Struct, frozen=True, kw_only=True):
@@ -48,7 +49,9 @@ class EventMeta(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """The answer to one command record: `result` is accepted or refused; `code` and `message` say why it was refused.
+    """The answer to one command record: `result` is accepted, refused or parked; `code` and `message` say why.
+
+    A parked command waits for a redrive, which answers it once more, with the result that it ends in.
 
     `version` is the aggregate's version after the command and `events` how many events the command added;
     `repeated` marks the answer to a resend, which has the first answer's content and no effect of its own.
@@ -69,6 +72,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
     actor: str | None = None
     correlation_id: str
     causation_id: str
+
+
+class RedriveParked(Struct, frozen=True):
+    """Process the parked commands of the aggregate that the meta names, in their order, as if nothing had happened."""
+
+
+class DiscardParked(Struct, frozen=True):
+    """Give up the parked commands of the aggregate that the meta names; each is refused as `Discarded`."""
+
+    reason: str
 
 
 class Fact(Struct, Generic[EventT], frozen=True):

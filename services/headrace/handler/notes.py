@@ -1,0 +1,125 @@
+"""What the headers of a parked record say: where it came from, why it is there, and what released it.
+
+Where Spring Kafka has a name for something (`kafka_dlt-…`), it is used: people and tools know it. Ours come first, the
+sender's own follow, and the first of a name counts.
+
+headrace-parking: alone     no command, kept for somebody to look at
+                  key       a command that waits, with all that follow it for its aggregate
+                  released  a mark: the commands up to `headrace-through` were redriven or discarded
+"""
+
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
+
+from headrace import __version__
+from headrace.kafka.consumer import Record
+from headrace.kernel.errors import Fault
+from headrace.kernel.message import CommandMeta
+
+Headers: TypeAlias = list[tuple[str, Any]]
+
+ALONE: Final = "alone"
+KEY: Final = "key"
+RELEASED: Final = "released"
+LONGEST: Final = 1_000
+TRACE: Final = "traceparent"
+
+
+class Note(Struct, frozen=True):
+    """A parked record's headers: its kind, its origin in the command topic, and what else its kind has."""
+
+    kind: str
+    offset: int
+    log_time: int
+    aggregate_id: str = ""
+    exception: str = ""
+    message: str = ""
+    through: int = -1
+    result: str = ""
+    actor: str = ""
+
+
+def why_parked(record: Record, kind: str, error: Exception, aggregate_id: str = "") -> Headers:
+    """The headers of a record that is parked for that error."""
+    return [
+        ("headrace-parking", kind),
+        ("headrace-aggregate-id", aggregate_id),
+        ("headrace-version", __version__),
+        *_origin(record.topic(), record.partition(), record.offset(), record.timestamp()[1]),
+        ("kafka_dlt-exception-fqcn", f"{type(error).__module__}.{type(error).__name__}"),
+        ("kafka_dlt-exception-message", _said(error)),
+        *(record.headers() or ()),
+    ]
+
+
+def why_released(place: tuple[str, int, int, int], meta: CommandMeta, through: int, reason: str | None) -> Headers:
+    """The headers of the mark that a redrive leaves, or a discard for a reason; `place` is its own and its log time."""
+    return [
+        ("headrace-parking", RELEASED),
+        ("headrace-aggregate-id", meta.aggregate_id),
+        ("headrace-version", __version__),
+        *_origin(*place),
+        ("headrace-through", str(through)),
+        ("headrace-result", "redriven" if reason is None else "discarded"),
+        ("headrace-reason", reason or ""),
+        ("headrace-actor", meta.actor or ""),
+    ]
+
+
+def read_note(record: Record) -> Note:
+    """What a parked record says of itself; `Fault` when it does not."""
+    found = {name: value or b"" for name, value in reversed(record.headers() or [])}
+
+    def text(name: str) -> str:
+        return found.get(name, b"").decode(errors="replace")
+
+    try:
+        return Note(
+            text("headrace-parking") or ALONE,
+            int(found["kafka_dlt-original-offset"]),
+            int(found["kafka_dlt-original-timestamp"]),
+            text("headrace-aggregate-id"),
+            text("kafka_dlt-exception-fqcn"),
+            text("kafka_dlt-exception-message") or text("headrace-reason"),
+            int(found.get("headrace-through", -1)),
+            text("headrace-result"),
+            text("headrace-actor"),
+        )
+    except (LookupError, ValueError) as error:
+        raise Fault(
+            f"{record.topic()}[{record.partition()}] offset {record.offset()} does not say where it came from: "
+            f"only handlers may write to this topic"
+        ) from error
+
+
+def trace_of(headers: Iterable[tuple[str, Any]] | None) -> Headers:
+    """What a tracer needs of a record's headers."""
+    return [header for header in headers or () if header[0] == TRACE]
+
+
+def where_it_broke(error: Exception) -> str:
+    """The innermost line of code that an exception came through; nothing of what it says."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return f"{Path(last[0].filename).name}:{last[0].lineno} {last[0].name}" if last else ""
+
+
+def _origin(topic: str, partition: int, offset: int, log_time: int) -> Headers:
+    return [
+        ("kafka_dlt-original-topic", topic),
+        ("kafka_dlt-original-partition", str(partition)),
+        ("kafka_dlt-original-offset", str(offset)),
+        ("kafka_dlt-original-timestamp", str(log_time)),
+    ]
+
+
+def _said(error: Exception) -> bytes:
+    """An exception's own words, whatever they are made of."""
+    try:
+        text = str(error)
+    except Exception as second:  # noqa: BLE001 - the domain's class may break on this too
+        text = type(second).__name__
+    return text[:LONGEST].encode(errors="replace")

@@ -1,0 +1,123 @@
+"""The commands of one partition that wait, by aggregate, in their order, because our code breaks on the first of them.
+
+What a batch changes lies in an overlay until its transaction has committed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from headrace.handler.notes import KEY, RELEASED, Headers, read_note, trace_of
+from headrace.kafka.consumer import Record
+from headrace.kernel.errors import Fault
+
+
+class Caps(Struct, frozen=True):
+    """How much of one partition may be parked at a time."""
+
+    keys: int = 1_000
+    records: int = 10_000
+    bytes: int = 64_000_000
+
+
+class Waiting(Struct, frozen=True):
+    """A command that waits: the record as it came, its offset and log time in the command topic, and its trace."""
+
+    key: bytes | None
+    value: bytes
+    offset: int
+    at: int
+    trace: Headers
+
+
+class Size(Struct, frozen=True):
+    """How many records wait, and how large their values are."""
+
+    records: int = 0
+    bytes: int = 0
+
+    def after(self, queue: Sequence[Waiting], sign: int = 1) -> "Size":
+        """The size with those records more, or less."""
+        return Size(self.records + sign * len(queue), self.bytes + sign * sum(len(waiting.value) for waiting in queue))
+
+
+class Parking:
+    """Who waits in one partition. `occupied` says whether anybody does: nothing else is asked while nobody does."""
+
+    def __init__(self, place: str = "", caps: Caps | None = None) -> None:
+        self._place = place
+        self._caps = caps or Caps()
+        self._queues: dict[str, list[Waiting]] = {}
+        self._changed: dict[str, list[Waiting]] = {}
+        self._size = self._size_before = Size()
+        self.occupied = False
+
+    def queue(self, name: str) -> list[Waiting]:
+        """The commands of that aggregate that wait, the first one first; none when it is not parked."""
+        changed = self._changed.get(name)
+        return self._queues.get(name, []) if changed is None else changed
+
+    def add(self, name: str, waiting: Waiting) -> None:
+        """Let a command wait at the end of its queue; a `Fault` above the caps stops the partition."""
+        size = self._size.after([waiting])
+        self._refuse_too_much(name, size)
+        self._size = size
+        self._own(name).append(waiting)
+        self.occupied = True
+
+    def release(self, name: str, count: int) -> None:
+        """The first so many of a queue are done."""
+        queue = self._own(name)
+        self._size = self._size.after(queue[:count], -1)
+        del queue[:count]
+
+    def commit(self) -> None:
+        """The batch's transaction is committed."""
+        if self._changed:
+            self._queues.update(self._changed)
+            self._queues = {name: queue for name, queue in self._queues.items() if queue}
+            self._changed = {}
+            self._size_before = self._size
+            self.occupied = bool(self._queues)
+
+    def discard(self) -> None:
+        """The batch's transaction is aborted: those who waited before it wait."""
+        self._changed = {}
+        self._size = self._size_before
+        self.occupied = bool(self._queues)
+
+    def restore(self, records: Iterable[Record]) -> int | None:
+        """Queue up what the parked topic holds, oldest first; returns the offset of the first record that waits."""
+        lies_at: dict[int, int] = {}
+        for record in records:
+            note, value = read_note(record), record.value()
+            if note.kind == KEY and value is not None:
+                lies_at[note.offset] = record.offset()
+                waiting = Waiting(record.key(), value, note.offset, note.log_time, trace_of(record.headers()))
+                self._own(note.aggregate_id).append(waiting)
+            elif note.kind == RELEASED:
+                queue = self._own(note.aggregate_id)
+                queue[:] = [waiting for waiting in queue if waiting.offset > note.through]
+        for queue in self._changed.values():
+            self._size = self._size.after(queue)
+        self.commit()
+        return min((lies_at[queue[0].offset] for queue in self._queues.values()), default=None)
+
+    def _own(self, name: str) -> list[Waiting]:
+        """The batch's own copy of a queue."""
+        if name not in self._changed:
+            self._changed[name] = list(self._queues.get(name, ()))
+        return self._changed[name]
+
+    def _refuse_too_much(self, name: str, size: Size) -> None:
+        keys = 0 if self.queue(name) else 1 + sum(bool(self.queue(key)) for key in self._queues | self._changed)
+        for found, most, what, variable in (
+            (keys, self._caps.keys, "aggregates", "HEADRACE_PARKED_KEYS"),
+            (size.records, self._caps.records, "commands", "HEADRACE_PARKED_RECORDS"),
+            (size.bytes, self._caps.bytes, "bytes", "HEADRACE_PARKED_BYTES"),
+        ):
+            if found > most:
+                raise Fault(
+                    f"{self._place}: {found} {what} would be parked, {most} may be: the partition stops here; deploy "
+                    f"a fixed version, raise {variable}, then `headrace parked redrive`"
+                )
