@@ -30,6 +30,9 @@ CREATE TABLE headrace.journal (
 CREATE TABLE headrace.checkpoints (
     projector text, topic text, partition int, next_offset bigint, command_offset bigint, log_time timestamptz,
     owner text, advanced_at timestamptz, PRIMARY KEY (projector, topic, partition));
+CREATE TABLE headrace.parked (
+    projector text, topic text, partition int, "offset" bigint, aggregate_id text, record bytea, logged_at timestamptz);
+CREATE TABLE headrace.released (projector text, topic text, "offset" bigint, aggregate_id text, how text);
 CREATE SCHEMA orders_v1;
 CREATE TABLE orders_v1.orders (
     order_id text PRIMARY KEY, version bigint, status text, customer text, currency text, business_date date,

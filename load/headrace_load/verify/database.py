@@ -6,7 +6,7 @@ from typing import Any, Final, Self, cast
 import psycopg
 from psycopg import sql
 
-from headrace_load.verify.records import Checkpoint, Row
+from headrace_load.verify.records import Checkpoint, Held, Row
 from headrace_load.verify.report import CannotVerify
 
 CONNECT_TIMEOUT_S: Final = 10
@@ -23,8 +23,18 @@ JOURNAL: Final = """
     FROM headrace.journal WHERE topic = %s AND partition = %s ORDER BY "offset" """
 
 HISTORY: Final = """
-    SELECT aggregate_id, record FROM headrace.journal WHERE topic = %s AND aggregate_id = ANY(%s)
+    SELECT aggregate_id, "offset", record FROM headrace.journal WHERE topic = %s AND aggregate_id = ANY(%s)
     ORDER BY aggregate_id, version"""
+
+HELD: Final = """
+    SELECT projector, "offset", aggregate_id, (date_part('epoch', logged_at) * 1000)::bigint, record
+    FROM headrace.parked WHERE topic = %s AND partition = %s ORDER BY "offset" """
+
+NOT_APPLIED: Final = """
+    SELECT aggregate_id, "offset" FROM headrace.parked WHERE topic = %(topic)s AND projector = %(projector)s
+    UNION
+    SELECT aggregate_id, "offset" FROM headrace.released
+    WHERE topic = %(topic)s AND projector = %(projector)s AND how = 'discarded'"""
 
 STRAYS: Final = """
     SELECT partition, count(*) FROM headrace.journal WHERE topic = %s AND (partition < 0 OR partition >= %s)
@@ -74,8 +84,20 @@ class Database:
         """Partition numbers that the topic does not have, with how many rows the journal holds under each."""
         return cast("list[tuple[int, int]]", self._connection.execute(STRAYS, [topic, partitions]).fetchall())
 
-    def history(self, topic: str, aggregate_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Aggregate id and record of all events of some aggregates, each in order of version."""
+    def held(self, topic: str, partition: int) -> dict[str, list[Held]]:
+        """What projectors hold back of a partition, by projector, in offset order."""
+        found: dict[str, list[Held]] = {}
+        for projector, *event in self._connection.execute(HELD, [topic, partition]):
+            found.setdefault(projector, []).append(Held(*event))
+        return found
+
+    def not_applied(self, topic: str, projector: str) -> set[tuple[str, int]]:
+        """Aggregate id and offset of the events that a projector holds back or was told to give up."""
+        places = {"topic": topic, "projector": projector}
+        return set(self._connection.execute(NOT_APPLIED, places).fetchall())
+
+    def history(self, topic: str, aggregate_ids: Sequence[str]) -> Iterator[tuple[str, int, bytes]]:
+        """Aggregate id, offset and record of all events of some aggregates, each in order of version."""
         return self._stream(HISTORY, [topic, list(aggregate_ids)])
 
     def table(self, name: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -8,8 +8,8 @@ from headrace_load.verify.parking import KEY, RELEASED
 from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition, Record, Row
 from headrace_load.verify.schemas import ENVELOPE, Decoded, NotARecordError, Schemas
 
-Apply = Callable[[str, Decoded], None]
-"""What is told of each event in the journal, in offset order: the aggregate's id and the event."""
+Apply = Callable[[str, int, Decoded], None]
+"""What is told of each event in the journal, in offset order: the aggregate's id, the offset and the event."""
 
 ANSWER: Final = itemgetter(*Outcome._fields[2:])
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
@@ -84,7 +84,7 @@ def read_events(
             continue
         part.events.append(_event(decoded, record, row))
         if row is not None:
-            apply(row.aggregate_id, decoded)
+            apply(row.aggregate_id, row.offset, decoded)
 
 
 def side_by_side(records: Iterable[Record], rows: Iterable[Row]) -> Iterator[tuple[Record | None, Row | None]]:
@@ -157,6 +157,7 @@ def _event(decoded: Decoded, record: Record | None, row: Row | None) -> Event:
         meta["command_id"],
         meta["command_offset"],
         meta["writer"]["restored_to"],
+        hash(record.value if record is not None else row and row.record),
         tuple(differences(decoded, record, row)),
     )
 

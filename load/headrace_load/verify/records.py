@@ -99,6 +99,8 @@ class Event(NamedTuple):
     command_id: str
     command_offset: int
     restored_to: int
+    content: int
+    """Hash of the record's value."""
     differences: tuple[str, ...] = ()
 
 
@@ -117,6 +119,15 @@ class Checkpoint(NamedTuple):
     command_offset: int
 
 
+class Held(NamedTuple):
+    """An event that a projector set aside and holds back, as its table has it; `log_time` in milliseconds."""
+
+    offset: int
+    aggregate_id: str
+    log_time: int
+    record: bytes
+
+
 @dataclass(slots=True)
 class Partition:
     """One partition number of a domain's four topics, with all that is stored about it; lists are in offset order."""
@@ -129,6 +140,8 @@ class Partition:
     committed: int | None = None
     """The handlers' offset in the command topic; None when there is none."""
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    held: dict[str, list[Held]] = field(default_factory=dict)
+    """What projectors hold back, by projector; in offset order."""
     commands: list[Command] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 from confluent_kafka import KafkaException
 
-from headrace_load.verify import answers, history, parking, places, positions, rows
+from headrace_load.verify import answers, held, history, parking, places, positions, rows
 from headrace_load.verify.database import Database
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
 from headrace_load.verify.records import Checkpoint, Ends, Partition
@@ -28,7 +28,8 @@ CLAIMS: Final = {
     "resends": "a resend has the first answer and no effect",
     "facts": "ids, times and writers of events follow from their commands",
     "states": "the state in each event is the fold of the events up to it",
-    "rows": "each row is the fold of its events in the journal",
+    "rows": "each row is the fold of its events in the journal, without those that were set aside",
+    "held": "what projectors hold back is in the log, and nothing of its key has overtaken it",
     "positions": "projectors and handlers stand at the end, no transaction is open",
     "keys": "each key lies on the partition that murmur2 names",
     "contracts": "every event, outcome and parked record can be read",
@@ -77,13 +78,20 @@ class Verification:
     def check_domain(self, domain: str) -> None:
         """Check one domain's topics, journal, checkpoints and read model."""
         model = rows.MODELS.get(domain)
-        tables = ["headrace.journal", "headrace.checkpoints", *([model.TABLE] if model else [])]
+        tables = [
+            "headrace.journal",
+            "headrace.checkpoints",
+            "headrace.parked",
+            "headrace.released",
+            *([model.TABLE] if model else []),
+        ]
         self._database.require(*tables)
         events = f"{domain}.events"
         partitions = self._topics.partitions(domain)
         committed = self._topics.committed(f"headrace.handle.{domain}", f"{domain}.commands", partitions)
         checkpoints = self._database.checkpoints(events)
-        fold = rows.Fold(model, self.checks["states"]) if model else None
+        aside = self._database.not_applied(events, model.PROJECTOR) if model else set()
+        fold = rows.Fold(model, self.checks["states"], aside) if model else None
         for number, ends in enumerate(self._topics.ends(domain, partitions)):
             known = checkpoints.get(number, {})
             part = self._read(domain, (number, partitions), ends, committed[number], known, fold)
@@ -93,7 +101,7 @@ class Verification:
                 f"the journal holds {count} rows of {events}[{number}], which does not exist"
             )
         if model and fold:
-            self._check_rows(model, fold, events)
+            self._check_rows(model, fold, events, aside)
 
     def _read(
         self,
@@ -106,6 +114,7 @@ class Verification:
     ) -> Partition:
         number = number_of[0]
         part = Partition(domain, *number_of, ends, committed, checkpoints)
+        part.held = self._database.held(f"{domain}.events", number)
         read_parked(part, self._topics.records(f"{domain}.parked", number, ends["parked"]))
         read_commands(part, self._schemas, self._topics.records(f"{domain}.commands", number, ends["commands"]))
         read_outcomes(part, self._schemas, self._topics.records(f"{domain}.outcomes", number, ends["outcomes"]))
@@ -128,19 +137,20 @@ class Verification:
         answers.effects(part, checks["effects"])
         answers.resends(part, checks["resends"], self._window_ms)
         places.keys(part, checks["keys"])
+        held.held_back(part, checks["held"])
         projectors = (history.JOURNAL, model.PROJECTOR) if model else tuple({history.JOURNAL, *part.checkpoints})
         positions.positions(part, checks["positions"], projectors)
 
-    def _check_rows(self, model: Any, fold: rows.Fold, topic: str) -> None:
+    def _check_rows(self, model: Any, fold: rows.Fold, topic: str, aside: set[tuple[str, int]]) -> None:
         check = self.checks["rows"]
-        check.count(aggregates=len(fold.rows))
+        check.count(aggregates=len(fold.rows), set_aside=len(aside))
         different = rows.compare_rows(fold.rows, self._database.table(model.TABLE, model.COLUMNS), check)
-        again = rows.Fold(model, Check("", ""))
-        for aggregate_id, record in self._database.history(topic, [row[0] for row in different]):
+        again = rows.Fold(model, Check("", ""), aside)
+        for aggregate_id, offset, record in self._database.history(topic, [row[0] for row in different]):
             with suppress(NotARecordError):  # noted when it was read
-                again.apply(aggregate_id, self._schemas.decode(record))
+                again.apply(aggregate_id, offset, self._schemas.decode(record))
         rows.explain(model.COLUMNS, different, again.open_rows(), check)
 
 
-def _ignore(_aggregate_id: str, _event: Decoded) -> None:
+def _ignore(_aggregate_id: str, _offset: int, _event: Decoded) -> None:
     """No model of the domain, nothing to fold."""

@@ -11,7 +11,7 @@ import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from headrace.cli import local, parked, schemas, topics
+from headrace.cli import local, parked, parked_rows, schemas, topics
 from headrace.cli.demo import demo
 from headrace.cli.importing import import_files
 from headrace.cli.sending import send, tail
@@ -35,6 +35,7 @@ app.add_typer(local.app, name="local", help="Kafka and Postgres as local process
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
+app.add_typer(parked_rows.app, name="projector-parked", help="Events that projectors have set aside.")
 for command in (migrate, handle, project, send, tail, verify, demo):
     app.command()(command)
 app.command(name="import")(import_files)

@@ -1,23 +1,29 @@
 """The projector's loop: poll, decode, then one database transaction with the checkpoints first."""
 
+import contextlib
 from typing import Final
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import OffsetSpec
+from msgspec import Struct
 from structlog import get_logger
 
-from headrace.avro.codec import Codec, Decoded, Undecodable
-from headrace.avro.contract import read_lock
 from headrace.failpoint import Failpoints
-from headrace.kafka.clients import admin_client, consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
+from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, consumer_config
+from headrace.kafka.consumer import Batch, BatchConsumer, Place
 from headrace.kafka.reading import list_offsets
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import JOURNAL, App
-from headrace.kernel.errors import Fault, Misconfigured
-from headrace.postgres.checkpoint import Step, advance, positions
-from headrace.postgres.connection import connect
+from headrace.kernel.errors import Fault
+from headrace.postgres.checkpoint import Step, advance, positions, was_committed
+from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
+from headrace.postgres.session import Connection, Session
+from headrace.projector.origin import find_origin, refuse_compacted, refuse_impossible
+from headrace.projector.parking import Parking
 from headrace.projector.projection import Journal, Projection, ViewFold
+from headrace.projector.reading import EventReader, Pair, Unreadable
+from headrace.projector.reasons import reason
 from headrace.settings import Settings
 
 POLL_S: Final = 0.1
@@ -30,32 +36,51 @@ def group_of(projector: str) -> str:
     return f"headrace.project.{projector}"
 
 
+class Work(Struct, frozen=True):
+    """One batch, read: its events, what is none, and how the checkpoints move."""
+
+    pairs: list[Pair]
+    unreadable: list[Unreadable]
+    steps: list[Step]
+
+
 class Projector:
     """One replica of a view's projector, or of the journal's; it owns some partitions of the event topics, alone."""
 
     def __init__(self, app: App, name: str, settings: Settings) -> None:
         self._settings = settings
         self._failpoints = Failpoints(settings)
-        self._codec = Codec(app, read_lock(settings.schemas))
+        self._reader = EventReader(app, settings, lambda: self.stopping)
         self._admin = admin_client(settings)
         views = () if name == JOURNAL else (app.view(name),)
         sources = views[0].sources if views else tuple(aggregate.name for aggregate in app.aggregates)
         aggregates = tuple(app.aggregate(source) for source in sources)
         refuse_other_topics(self._admin, aggregates, settings)
         self._name = views[0].schema if views else JOURNAL
-        self._connection = connect(settings, f"headrace {self._name}")
-        refuse_unmigrated(self._connection, views)
-        self._connection.commit()
-        self._projection: Projection = ViewFold(self._connection, views[0]) if views else Journal()
+        self._topics = [aggregate.event_topic for aggregate in aggregates]
+        self._session = Session(settings, f"headrace {self._name}")
+        connection = self._session.connection
+        refuse_unmigrated(connection, views)
+        connection.commit()
+        self._projection: Projection = ViewFold(connection, views[0]) if views else Journal()
+        self._parking = Parking(self._name)
         self._positions: dict[Place, int] = {}
         self._consumer = BatchConsumer(
             consumer_config(settings, group_of(self._name)),
-            [aggregate.event_topic for aggregate in aggregates],
+            self._topics,
             self,
             settings.batch_size,
             min(settings.window_ms, 20) / 1000,
         )
-        self.stopping = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop: waits are given up, the batch that is being written is not."""
+        return self._session.stopping
+
+    @stopping.setter
+    def stopping(self, told: bool) -> None:
+        self._session.stopping = told
 
     def run(self) -> None:
         """Apply events until told to stop; raises a `Fault` when only a restart helps."""
@@ -64,28 +89,24 @@ class Projector:
                 self.run_once()
         finally:
             self._consumer.close()
-            self._connection.close()
+            self._session.close()
 
     def run_once(self) -> bool:
         """One batch in one transaction; says whether there was one."""
         batch = self._consumer.poll(POLL_S)
         if batch is None:
             return False
-        decode = self._codec.decode
-        records = []
-        for record in batch.messages:
-            if record.value() is None:
-                continue  # a tombstone follows an event that says that the aggregate is erased
-            try:
-                records.append((record, decode(record.value())))
-            except Undecodable as error:
-                raise Fault(f"{record.topic()}[{record.partition()}] offset {record.offset()}: {error}") from error
-        steps = self._steps(batch, records)
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            advance(cursor, self._name, self._settings.instance, steps)
-            self._failpoints.reach("advanced")
-            self._projection.apply(cursor, records)
-            self._failpoints.reach("applied")
+        pairs, unreadable = self._reader.read(batch.messages)
+        if unreadable and self.stopping:
+            return False  # a schema was not waited for to the end: the successor reads the batch again
+        work = Work(pairs, unreadable, self._steps(batch, pairs))
+        try:
+            self._persist(work)
+        except Exception as error:
+            if judge(error) is not Rung.POISON:
+                raise
+            self._refuse_in_journal(work, error)
+            self._persist(work, search=True)
         self._failpoints.reach("committed")
         self._positions.update(batch.next)
         self._consumer.commit_as_hint(batch.next)
@@ -95,10 +116,22 @@ class Projector:
         """Start where the database says, not where Kafka does: rows and positions were committed together."""
         if not places:
             return {}
-        earliest = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest()))
-        starts = {place: earliest[place].offset for place in places}
-        found = positions(self._connection, self._name, self._settings.instance, starts)
-        self._refuse_impossible(found)
+        starts, ends = (
+            {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        )
+        origin = find_origin(self._admin, self._topics)
+        found: dict[Place, int] = {}
+
+        def take_over(connection: Connection) -> None:
+            found.update(positions(connection, self._name, self._settings.instance, starts, origin))
+            # After the positions: whoever parks a key later moves them, and is noticed by that.
+            with connection.transaction(), connection.cursor() as cursor:
+                self._parking.load(cursor, places)
+
+        self._session.persist(take_over)
+        refuse_impossible(self._name, found, starts, ends)
+        self._refuse_lost(found)
         self._positions.update(found)
         log.info("partitions acquired", projector=self._name, partitions=sorted(found))
         return found
@@ -107,10 +140,57 @@ class Projector:
         """Forget the partitions that another process owns from now on."""
         for place in places:
             self._positions.pop(place, None)
+            self._parking.forget(place)
         log.info("partitions released", projector=self._name, partitions=sorted(places))
 
-    def _steps(self, batch: Batch, records: list[tuple[Record, Decoded]]) -> list[Step]:
-        last = {(record.topic(), record.partition()): (record, decoded) for record, decoded in records}
+    def _persist(self, work: Work, *, search: bool = False) -> None:
+        """Rows, parked events and positions in one transaction, until it is known to be committed."""
+
+        def write(connection: Connection) -> None:
+            with connection.transaction(), connection.cursor() as cursor:
+                advance(cursor, self._name, self._settings.instance, work.steps)
+                self._failpoints.reach("advanced")
+                if search or work.unreadable or self._parking.holds_any(self._positions):
+                    self._parking.apply_around(cursor, self._projection, work.pairs, work.unreadable, search=search)
+                else:
+                    self._projection.apply(cursor, work.pairs)
+                self._failpoints.reach("applied")
+
+        def settled(connection: Connection) -> bool:
+            with connection.transaction(), connection.cursor() as cursor:
+                done = was_committed(cursor, self._name, work.steps)
+                self._parking.load(cursor, self._positions)
+            return done
+
+        if work.unreadable:
+            self._refuse_in_journal(work, work.unreadable[0][1])
+        self._session.persist(write, settled)
+
+    def _refuse_in_journal(self, work: Work, error: Exception) -> None:
+        """A view sets aside what it cannot apply; the journal stops, as its docstring says."""
+        if self._name != JOURNAL:
+            return
+        first = min(work.steps)
+        where = f"{first.topic}[{first.partition}] from offset {first.before} on"
+        if work.unreadable:
+            record = work.unreadable[0][0]
+            where = f"{record.topic()}[{record.partition()}] offset {record.offset()}"
+        raise Fault(f"{where}: {reason(error)}; the journal stops here, since it never skips an event") from error
+
+    def _refuse_lost(self, found: dict[Place, int]) -> None:
+        """Offsets are told to Kafka after they were committed here: if it knows later ones, the database went back."""
+        hints: dict[Place, int] = {}
+        with contextlib.suppress(KafkaException):  # a hint, and no more
+            hints = self._consumer.committed(list(found), REQUEST_TIMEOUT_S)
+        rewound = {place: offset for place, offset in found.items() if hints.get(place, -1) > offset}
+        if not rewound:
+            return
+        log.warning("the database went back: events are read again", projector=self._name, partitions=sorted(rewound))
+        if self._name != JOURNAL:  # which sees from the versions whether an event is missing
+            refuse_compacted(self._admin, self._name, rewound)
+
+    def _steps(self, batch: Batch, pairs: list[Pair]) -> list[Step]:
+        last = {(record.topic(), record.partition()): (record, decoded) for record, decoded in pairs}
         steps = []
         for place, after in batch.next.items():
             record, decoded = last.get(place, (None, None))
@@ -118,13 +198,3 @@ class Projector:
             log_time = record.timestamp()[1] if record else batch.messages[-1].timestamp()[1]
             steps.append(Step(*place, self._positions[place], after, command_offset, log_time))
         return steps
-
-    def _refuse_impossible(self, found: dict[Place, int]) -> None:
-        """A position past the end of its partition belongs to another topic of the same name, or to another cluster."""
-        latest = list_offsets(self._admin, dict.fromkeys(found, OffsetSpec.latest()))
-        for place, offset in found.items():
-            if offset > latest[place].offset:
-                raise Misconfigured(
-                    f"{self._name} stands at offset {offset} of {place[0]}[{place[1]}], which ends at "
-                    f"{latest[place].offset}: the topic was made anew, or this is another cluster's database"
-                )

@@ -53,7 +53,13 @@ class ViewFold:
 
 
 class Journal:
-    """Copies every event as it stands in the log, and stops at a gap in an aggregate's versions."""
+    """Copies every event as it stands in the log, and stops at a gap in an aggregate's versions.
+
+    It parks nothing. What is parked is not in the table that everything else is filled from: the journal may be the
+    only place that still has an event after compaction, so an event that waited outside would be missing in each view
+    filled meanwhile. Nor can a record that does not decode be copied by its key and the first bytes of its meta: a
+    foreign record may carry a version that would then stand in the way of the true one. It ends the process instead.
+    """
 
     def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
         """Append the records; `Fault` names the aggregate whose next version is missing."""

@@ -1,0 +1,109 @@
+"""Events as a projector reads them: decoded, or with the reason why they cannot be."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from structlog import get_logger
+
+from headrace.avro.codec import PREFIX_LENGTH, Codec, Decoded, Undecodable, UnknownSchema
+from headrace.avro.contract import read_lock
+from headrace.kafka.consumer import Place, Record
+from headrace.kernel.app import App
+from headrace.kernel.errors import Fault
+from headrace.kernel.message import EventMeta
+from headrace.projector.reasons import printable
+from headrace.settings import Settings
+
+# A service of a newer version may write before this one's schemas are there: a deploy takes seconds.
+SCHEMA_PATIENCE_S: Final = 30.0
+PAUSE_S: Final = 0.5
+
+Pair = tuple[Record, Decoded]
+Unreadable = tuple[Record, Exception]
+
+log = get_logger("headrace.projector")
+
+
+class EventReader:
+    """Decodes events; one of an unknown schema is waited for, once per schema."""
+
+    def __init__(
+        self,
+        app: App,
+        settings: Settings,
+        is_stopping: Callable[[], bool] = lambda: False,
+        patience_s: float = SCHEMA_PATIENCE_S,
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._is_stopping = is_stopping
+        self._patience_s = patience_s
+        self._codec = Codec(app, read_lock(settings.schemas))
+        self._given_up: set[bytes] = set()
+
+    def read(self, records: list[Record]) -> tuple[list[Pair], list[Unreadable]]:
+        """The events among the records, and the those that cannot be read, with the reason.
+
+        A record without a value is neither: it follows an event that says that the aggregate is erased.
+        """
+        pairs: list[Pair] = []
+        unreadable: list[Unreadable] = []
+        decode = self._codec.decode
+        for record in records:
+            value = record.value()
+            if value is None:
+                continue
+            try:
+                decoded = decode(value)
+                if type(decoded.meta) is not EventMeta:
+                    raise Undecodable(f"a {decoded.contract.name} is no event")
+                pairs.append((record, decoded))
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - an upcast is the domain's code, and may raise anything
+                unreadable.append((record, error))
+        if unreadable and self._is_worth_waiting(unreadable):
+            return self.read(records)
+        return pairs, unreadable
+
+    def _is_worth_waiting(self, unreadable: list[Unreadable]) -> bool:
+        """Wait for the schemas that are unknown; whether one of them has come."""
+        values = [record.value() or b"" for record, error in unreadable if isinstance(error, UnknownSchema)]
+        missing = {value[:PREFIX_LENGTH]: value for value in values if value[:PREFIX_LENGTH] not in self._given_up}
+        deadline = time.monotonic() + self._patience_s
+        while missing and not self._is_stopping():
+            self._reload()
+            if any(self._knows(value) for value in missing.values()):
+                return True
+            if time.monotonic() > deadline:
+                self._given_up.update(missing)
+                return False
+            log.warning("waiting for schemas", ids=sorted(int.from_bytes(prefix[1:], "big") for prefix in missing))
+            time.sleep(PAUSE_S)
+        return False
+
+    def _reload(self) -> None:
+        try:
+            self._codec = Codec(self._app, read_lock(self._settings.schemas))
+        except Fault as error:  # a lock file in the middle of its change, or one of a newer app than this process
+            log.warning("the lock file cannot be used", why=str(error))
+
+    def _knows(self, value: bytes) -> bool:
+        try:
+            self._codec.decode(value)
+        except UnknownSchema:
+            return False
+        except Exception:  # noqa: BLE001 - whatever else is wrong with it, its schema is there
+            return True
+        return True
+
+
+def place_of(record: Record) -> Place:
+    """The record's topic and partition."""
+    return record.topic(), record.partition()
+
+
+def key_of(record: Record) -> str:
+    """The aggregate's id, as the record's key says it; of a foreign record as text that Postgres can hold."""
+    return printable((record.key() or b"").decode(errors="backslashreplace"))

@@ -1,0 +1,133 @@
+"""F16 to F23, F38: what a projector's database does to it, and positions that are not of this topic."""
+
+import threading
+import time
+
+import psycopg
+import pytest
+from confluent_kafka import TopicPartition
+
+from faults.test_broker import load, progress
+from headrace.local import LocalServers
+from lifecycles import lifecycles
+from running import PARTITIONS, Running
+from servers import Postgres, fresh_database
+
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
+
+
+def start(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.start_projectors()
+
+
+def test_a_database_that_restarts_under_load_ends_no_projector(shop: Running, servers: LocalServers) -> None:
+    start(shop)
+    with load(shop) as count:
+        for mode in ("fast", "immediate"):
+            progress(shop, count, 200)
+            servers.postgres.restart(mode)  # type: ignore[arg-type]
+        progress(shop, count, 200)
+    shop.assert_sound()
+    assert not shop.services.exits
+
+
+def test_sessions_that_are_ended_again_and_again_cost_nothing_but_time(shop: Running) -> None:
+    start(shop)
+    names = ("project-orders", "project-journal")
+    shop.wait(lambda: all(len(shop.owned(name)) == PARTITIONS for name in names), "the projectors have started")
+    ended = 0
+    with load(shop) as count, psycopg.connect(shop.env["DATABASE_URL"], autocommit=True) as killer:
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            ended += killer.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'headrace %' "
+                "AND application_name NOT LIKE '%verify'"
+            ).rowcount
+            threading.Event().wait(0.02)
+        progress(shop, count, 100)
+    shop.assert_sound()
+    assert ended > 20
+    assert not shop.services.exits
+
+
+def test_rows_that_somebody_locks_hold_a_projector_up_and_no_longer(shop: Running) -> None:
+    start(shop)
+    shop.send("orders", *list(lifecycles(20))[:20])
+    shop.wait_until_quiet()
+    with psycopg.connect(shop.env["DATABASE_URL"]) as holder:
+        holder.execute("SELECT * FROM orders_v1.orders FOR UPDATE")
+        shop.send("orders", *list(lifecycles(20))[20:])
+        shop.wait(lambda: "lock timeout" in shop.log("project-orders").read_text(), "the wait is given up", 40)
+    shop.assert_sound()
+    assert not shop.services.exits
+
+
+def test_a_database_that_fell_back_reads_the_events_again(shop: Running, postgres: Postgres) -> None:
+    start(shop)
+    shop.send("orders", *lifecycles(20))
+    shop.wait_until_quiet()
+    shop.services.stop("project-orders", "project-journal")
+    with fresh_database(postgres, shop.env["DATABASE_URL"].rpartition("/")[2]) as older:
+        shop.start_projectors()
+        shop.send("orders", *lifecycles(20, first=20))
+        shop.assert_sound()
+        shop.services.stop("project-orders", "project-journal")
+        shop.env["DATABASE_URL"] = older
+        shop.start_projectors()
+        shop.assert_sound()
+        assert "the database went back" in shop.log("project-orders").read_text()
+        shop.change("UPDATE headrace.checkpoints SET next_offset = 1 WHERE projector = 'orders_v1'")
+        shop.services.stop("project-orders", "project-journal")
+        configure(shop, "min.compaction.lag.ms=0")
+        done = shop.headrace("project", "orders")
+    assert done.returncode == 2
+    assert "may have compacted" in said(done.stderr)
+
+
+def test_positions_of_another_topic_or_cluster_are_refused(shop: Running) -> None:
+    start(shop)
+    shop.send("orders", *lifecycles(20))
+    shop.assert_sound()
+    shop.services.stop("handler", "project-orders", "project-journal")
+    shop.change("UPDATE headrace.checkpoints SET cluster_id = 'elsewhere' WHERE projector = 'journal'")
+    done = shop.headrace("project", "journal")
+    assert (done.returncode, "was filled from Kafka cluster elsewhere" in said(done.stderr)) == (2, True), done.stderr
+    shop.remove()
+    assert shop.headrace("topics", "create").returncode == 0
+    done = shop.headrace("project", "orders")
+    assert (done.returncode, "topic orders.events was made anew" in said(done.stderr)) == (2, True), done.stderr
+
+
+def test_positions_outside_of_their_partition_are_refused(shop: Running) -> None:
+    start(shop)
+    shop.send("orders", *lifecycles(20))
+    shop.assert_sound()
+    shop.services.stop("project-orders", "project-journal")
+    shop.change("UPDATE headrace.checkpoints SET next_offset = 100000 WHERE projector = 'journal'")
+    done = shop.headrace("project", "journal")
+    assert (done.returncode, "stands at offset 100000" in said(done.stderr)) == (2, True), done.stderr
+    shop.change("UPDATE headrace.checkpoints SET next_offset = 0 WHERE projector = 'orders_v1'")
+    configure(shop, "cleanup.policy=delete")
+    asked = [TopicPartition("orders.events", number, 3) for number in range(PARTITIONS)]
+    for future in shop.admin.delete_records(asked).values():
+        future.result()
+    configure(shop, "cleanup.policy=compact")
+    done = shop.headrace("project", "orders")
+    assert (done.returncode, "which begins at 3" in said(done.stderr)) == (2, True), done.stderr
+
+
+def said(stderr: str) -> str:
+    """The command's own line, after what it logged."""
+    return stderr.splitlines()[-1]
+
+
+def configure(shop: Running, setting: str) -> None:
+    """Change a setting of the event topic."""
+    from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource  # noqa: PLC0415
+
+    name, _, value = setting.partition("=")
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, "orders.events", incremental_configs=[entry])
+    for future in shop.admin.incremental_alter_configs([resource]).values():
+        future.result()

@@ -1,0 +1,133 @@
+"""F30, F31: events that a view cannot apply are set aside by key; the rest goes on, and nothing is lost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from msgspec.structs import replace
+
+from headrace.orders.commands import PayOrder
+from lifecycles import lifecycles
+from running import Running, running
+from servers import Kafka
+
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
+
+BROKEN = ("order-3", "order-11")
+FIXED = {"FAULTY_BUG": ""}
+
+
+@pytest.fixture
+def shop(kafka: Kafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """The shipped app with a bug in its view."""
+    outside = str(Path(__file__).parent / "outside")
+    monkeypatch.syspath_prepend(outside)
+    monkeypatch.setenv("PYTHONPATH", outside)
+    with running(kafka.bootstrap_servers, database, tmp_path, "faulty:app") as heart:
+        yield heart
+
+
+def steps(shop: Running, first: int, last: int) -> None:
+    """Send some of the four steps of twenty orders, two of which have the payment that breaks the view."""
+    commands = list(lifecycles(20))[first * 20 : last * 20]
+    for at, (aggregate_id, command) in enumerate(commands):
+        if isinstance(command, PayOrder) and aggregate_id in BROKEN:
+            commands[at] = aggregate_id, replace(command, payment_id="broken")
+    shop.send("orders", *commands)
+
+
+def parked(shop: Running) -> list[tuple[object, ...]]:
+    return shop.rows("SELECT aggregate_id, count(*) FROM headrace.parked GROUP BY 1 ORDER BY 1")
+
+
+@pytest.mark.parametrize("bug", ["crash", "overflow", "nul", "surrogate", "null"])
+def test_redrive_after_the_fix_leaves_what_a_run_without_the_bug_would_have_left(shop: Running, bug: str) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.start("project-orders", "project", "orders", FAULTY_BUG=bug)
+    shop.start("project-journal", "project", "journal")
+    steps(shop, 0, 3)
+    report = shop.assert_sound()  # what is parked is no false alarm
+    assert report.check("parking").counted == {"held": 4, "keys": 2}
+    assert parked(shop) == [("order-11", 2), ("order-3", 2)]
+    assert shop.rows("SELECT status, count(*) FROM orders GROUP BY 1 ORDER BY 1") == [("created", 2), ("shipped", 18)]
+
+    listed = shop.headrace("projector-parked", "list", "orders").stdout
+    assert "order-3  2 events from orders.events[" in listed
+    assert "secret" not in listed + shop.log("project-orders").read_text()
+    refused = shop.headrace("projector-parked", "redrive", "orders", "order-3", env={"FAULTY_BUG": bug})
+    assert (refused.returncode, "still fails" in refused.stderr) == (1, True), refused.stderr
+    assert parked(shop) == [("order-11", 2), ("order-3", 2)]
+
+    # The owner runs on, with its bug, and finds the key free that somebody else has mended.
+    redriven = shop.headrace("projector-parked", "redrive", "orders", "order-3", env=FIXED)
+    assert redriven.stdout == "order-3: 2 events applied\n", redriven.stderr
+    steps(shop, 3, 4)
+    shop.assert_sound()
+    assert parked(shop) == [("order-11", 3)]
+    redriven = shop.headrace("projector-parked", "redrive", "orders", "--all", env=FIXED)
+    assert redriven.stdout == "order-11: 3 events applied\n", redriven.stderr
+    report = shop.assert_sound()
+    assert report.check("rows").counted["set_aside"] == 0
+    assert shop.rows("SELECT status, count(*) FROM orders GROUP BY 1") == [("delivered", 20)]
+    assert shop.rows("SELECT count(*), count(DISTINCT how) FROM headrace.released") == [(5, 1)]
+    assert not shop.services.exits
+
+
+def test_a_key_stays_parked_when_another_process_takes_over(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.start("first", "project", "orders", FAULTY_BUG="crash")
+    shop.start("project-journal", "project", "journal")
+    steps(shop, 0, 2)
+    shop.wait_until_quiet()
+    shop.services.stop("first")
+    shop.start("second", "project", "orders")
+    steps(shop, 2, 4)
+    shop.assert_sound()
+    assert parked(shop) == [("order-11", 3), ("order-3", 3)]
+    shop.change("DELETE FROM headrace.parked WHERE aggregate_id = 'order-3' AND reason_class IS NULL")
+    assert {check.name for check in shop.verify().checks if not check.ok} == {"parking", "rows"}
+
+
+def test_a_foreign_record_among_the_events_is_discarded_for_a_reason(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.start("project-orders", "project", "orders")
+    steps(shop, 0, 1)
+    shop.wait(lambda: shop.rows("SELECT count(*) FROM orders") == [(20,)], "orders are there")
+    [place] = {place for place, _, key, _ in shop.read("orders.events") if key == b"order-3"}
+    producer = Producer({"bootstrap.servers": shop.env["KAFKA_BOOTSTRAP_SERVERS"]})
+    producer.produce("orders.events", b"{}", b"order-3", partition=place)
+    producer.flush()
+    shop.wait(lambda: parked(shop) == [("order-3", 1)], "it is parked")
+    steps(shop, 1, 4)
+    shop.wait(lambda: parked(shop) == [("order-3", 4)], "events queue behind it")
+    for arguments, code, said in [
+        (["redrive", "orders", "order-3"], 1, "still fails: not in Confluent framing"),
+        (["redrive", "orders", "order-4"], 2, "has parked nothing of 'order-4'"),
+        (["redrive", "orders"], 2, "name one key, or --all"),
+        (["discard", "orders", "order-3", "--reason", " "], 2, "a discard needs a reason"),
+        (["show", "orders", "order-3"], 0, ""),
+        (["discard", "orders", "order-3", "--reason", "sent by hand"], 0, ""),
+        (["redrive", "orders", "order-3"], 0, ""),
+    ]:
+        done = shop.headrace("projector-parked", *arguments)
+        assert done.returncode == code, done.stderr
+        assert said in done.stderr
+    assert parked(shop) == []
+    shop.wait(
+        lambda: shop.rows("SELECT status, count(*) FROM orders GROUP BY 1") == [("delivered", 20)], "all are delivered"
+    )
+    assert shop.rows("SELECT reason FROM headrace.released WHERE how = 'discarded'") == [("sent by hand",)]
+    assert not shop.services.exits
+
+
+def test_a_view_that_breaks_on_everything_stops_and_parks_nothing(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.send("orders", *lifecycles(500))
+    shop.wait(lambda: len(shop.read("orders.events")) == 2000, "all is answered")
+    shop.change("ALTER TABLE orders_v1.orders ADD CHECK (line_count < 0)")
+    done = shop.headrace("project", "orders")
+    assert done.returncode == 1
+    assert "more than 100 keys of orders.events[" in done.stderr.splitlines()[-1]
+    assert "mend the view" in done.stderr.splitlines()[-1]
+    assert parked(shop) == []
