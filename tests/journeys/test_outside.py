@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import uuid
 from pathlib import Path
@@ -24,7 +25,7 @@ def test_a_team_s_own_domain_runs_on_the_package_unchanged(
     kafka: Kafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(HERE / "outside"))
-    monkeypatch.setenv("PYTHONPATH", str(HERE / "outside"))
+    monkeypatch.setenv("PYTHONPATH", str(HERE / "outside"), prepend=os.pathsep)
     schemas = lock_lamps(tmp_path)
     with running(kafka.bootstrap_servers, database, tmp_path, "lights:app", schemas) as house:
         house.start("handler", "handle", "lights")
