@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from headrace_load.verify import Report, verify
 from headrace_load.verify.orders import COLUMNS
@@ -103,10 +103,21 @@ def topics_of_its_own(bootstrap_servers: str) -> Iterator[str]:
     names = [f"{domain}.{kind}" for kind in KINDS]
     for future in admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config) for name in names]).values():
         future.result(30)
-    _wait_for(lambda: set(names) <= set(admin.list_topics(timeout=10).topics))
+    _wait_for(lambda: _are_led(admin, names))
     yield domain
     for future in admin.delete_topics(names).values():
         future.result(30)
+
+
+def _are_led(admin: AdminClient, names: list[str]) -> bool:
+    """Whether a broker leads every partition, and knows it."""
+    places = [TopicPartition(name, number) for name in names for number in range(PARTITIONS)]
+    try:
+        for future in admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest())).values():
+            future.result()
+    except KafkaException:
+        return False
+    return True
 
 
 def schemas_of(domain: str, folder: Path) -> tuple[Path, list[dict[str, Any]]]:
