@@ -26,12 +26,18 @@ log = get_logger("headrace.postgres")
 class Session:
     """One connection at a time, and the transactions that a process must get done on it."""
 
-    def __init__(self, settings: Settings, application: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        application: str,
+        is_stopping: Callable[[], bool] = lambda: False,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._settings = settings
         self._application = application
+        self._is_stopping = is_stopping
         self._patience_s = patience_s
         self.connection: Connection = connect(settings, application)
-        self.stopping = False
 
     def persist(
         self, transaction: Callable[[Connection], None], was_committed: Callable[[Connection], bool] | None = None
@@ -53,7 +59,7 @@ class Session:
                 if rung not in {Rung.AGAIN, Rung.RECONNECT}:
                     raise
                 why = _why(error)
-                if self.stopping or time.monotonic() > deadline:
+                if self._is_stopping() or time.monotonic() > deadline:
                     raise Fault(f"Postgres did not take a transaction in {self._patience_s:.0f} s: {why}") from error
                 log.warning("transaction not committed, tried again", why=why, rung=rung.name.lower())
                 pause = _pause(pause)
@@ -74,7 +80,7 @@ class Session:
             try:
                 self.connection = connect(self._settings, self._application)
             except Fault:
-                if self.stopping or time.monotonic() > deadline:
+                if self._is_stopping() or time.monotonic() > deadline:
                     raise
                 pause = _pause(pause)
             else:

@@ -50,6 +50,7 @@ class Projector:
     def __init__(self, app: App, name: str, settings: Settings) -> None:
         self._settings = settings
         self._failpoints = Failpoints(settings)
+        self.stopping = False
         self._reader = EventReader(app, settings, lambda: self.stopping)
         self._admin = admin_client(settings)
         views = () if name == JOURNAL else (app.view(name),)
@@ -58,7 +59,7 @@ class Projector:
         refuse_other_topics(self._admin, aggregates, settings)
         self._name = views[0].schema if views else JOURNAL
         self._topics = [aggregate.event_topic for aggregate in aggregates]
-        self._session = Session(settings, f"headrace {self._name}")
+        self._session = Session(settings, f"headrace {self._name}", lambda: self.stopping)
         connection = self._session.connection
         refuse_unmigrated(connection, views)
         connection.commit()
@@ -72,15 +73,6 @@ class Projector:
             settings.batch_size,
             min(settings.window_ms, 20) / 1000,
         )
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it was told to stop: waits are given up, the batch that is being written is not."""
-        return self._session.stopping
-
-    @stopping.setter
-    def stopping(self, told: bool) -> None:
-        self._session.stopping = told
 
     def run(self) -> None:
         """Apply events until told to stop; raises a `Fault` when only a restart helps."""
@@ -116,10 +108,7 @@ class Projector:
         """Start where the database says, not where Kafka does: rows and positions were committed together."""
         if not places:
             return {}
-        starts, ends = (
-            {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}
-            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
-        )
+        starts = self._offsets(places, OffsetSpec.earliest())
         origin = find_origin(self._admin, self._topics)
         found: dict[Place, int] = {}
 
@@ -130,7 +119,7 @@ class Projector:
                 self._parking.load(cursor, places)
 
         self._session.persist(take_over)
-        refuse_impossible(self._name, found, starts, ends)
+        refuse_impossible(self._name, found, starts, self._offsets(places, OffsetSpec.latest()))
         self._refuse_lost(found)
         self._positions.update(found)
         log.info("partitions acquired", projector=self._name, partitions=sorted(found))
@@ -150,7 +139,11 @@ class Projector:
             with connection.transaction(), connection.cursor() as cursor:
                 advance(cursor, self._name, self._settings.instance, work.steps)
                 self._failpoints.reach("advanced")
-                if search or work.unreadable or self._parking.holds_any(self._positions):
+                if (
+                    search
+                    or work.unreadable
+                    or self._parking.holds_any((step.topic, step.partition) for step in work.steps)
+                ):
                     self._parking.apply_around(cursor, self._projection, work.pairs, work.unreadable, search=search)
                 else:
                     self._projection.apply(cursor, work.pairs)
@@ -188,6 +181,9 @@ class Projector:
         log.warning("the database went back: events are read again", projector=self._name, partitions=sorted(rewound))
         if self._name != JOURNAL:  # which sees from the versions whether an event is missing
             refuse_compacted(self._admin, self._name, rewound)
+
+    def _offsets(self, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
+        return {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}
 
     def _steps(self, batch: Batch, pairs: list[Pair]) -> list[Step]:
         last = {(record.topic(), record.partition()): (record, decoded) for record, decoded in pairs}
