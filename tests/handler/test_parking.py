@@ -107,6 +107,7 @@ def test_a_redrive_that_breaks_again_says_so_and_keeps_what_is_left() -> None:
     assert (reply.code, reply.version) == ("StillFailing", 8)
     later.commit()
     assert read_note(later.parked[-1]).through == 1
+    assert [waiting.offset for waiting in later.parking.queue("a")] == [2, 3]
     last = later.successor(bells)
     assert [waiting.offset for waiting in last.parking.queue("a")] == [2, 3]
     assert last.ask("a", REDRIVE).outcome.version == 17
@@ -201,6 +202,19 @@ def test_above_its_caps_the_partition_stops_and_says_how_to_go_on(caps: Caps, sa
     with pytest.raises(Fault, match=said) as caught:
         desk.ask("c", Ring(POISON))
     assert "HEADRACE_PARKED_" in str(caught.value)
+
+
+def test_what_was_aborted_or_released_does_not_count_towards_the_caps() -> None:
+    desk = broken_desk(Caps(records=2))
+    for after in (desk.discard, desk.commit):
+        desk.ask("a", Ring(POISON))
+        desk.ask("a", Ring(1))
+        after()
+    desk.ask("a", DiscardParked("a try"))
+    desk.commit()
+    assert [desk.ask("a", Ring(POISON)).outcome.result for _ in range(2)] == ["parked"] * 2
+    with pytest.raises(Fault, match="3 commands would be parked, 2 may be"):
+        desk.ask("a", Ring(1))
 
 
 def test_memory_that_is_short_parks_nobody() -> None:
