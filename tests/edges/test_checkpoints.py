@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from headrace.kernel.app import App
-from headrace.kernel.errors import Fault
-from headrace.postgres.checkpoint import Step, Superseded, advance, positions
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.postgres.checkpoint import Origin, Step, Superseded, advance, positions
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
 from headrace.settings import Settings
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.edge
 Connection = psycopg.Connection[tuple[Any, ...]]
 TOPIC = "bells.events"
 STARTS = {(TOPIC, 0): 0, (TOPIC, 1): 7}
+ORIGIN = Origin("a cluster", {TOPIC: "an id"})
 
 
 @pytest.fixture
@@ -60,50 +61,50 @@ def step(partition: int, before: int, after: int, command_offset: int = 0, log_t
 
 
 def test_a_partition_that_was_never_read_begins_where_it_is_told(connection: Connection) -> None:
-    assert positions(connection, "bells", "me", STARTS) == STARTS
+    assert positions(connection, "bells", "me", STARTS, ORIGIN) == STARTS
     assert stand(connection) == [(0, 0, -1, None, "me"), (1, 7, -1, None, "me")]
 
 
 def test_a_partition_that_was_read_goes_on_where_it_stood(connection: Connection) -> None:
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     move(connection, step(0, 0, 5), step(1, 7, 9))
-    assert positions(connection, "bells", "heir", STARTS | {(TOPIC, 2): 3}) == {
+    assert positions(connection, "bells", "heir", STARTS | {(TOPIC, 2): 3}, ORIGIN) == {
         (TOPIC, 0): 5,
         (TOPIC, 1): 9,
         (TOPIC, 2): 3,
     }
-    assert positions(connection, "bells", "heir", {(TOPIC, 1): 0}) == {(TOPIC, 1): 9}
+    assert positions(connection, "bells", "heir", {(TOPIC, 1): 0}, ORIGIN) == {(TOPIC, 1): 9}
 
 
 def test_each_projector_stands_by_itself(connection: Connection) -> None:
-    positions(connection, "bells", "me", STARTS)
-    positions(connection, "journal", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
+    positions(connection, "journal", "me", STARTS, ORIGIN)
     move(connection, step(0, 0, 5), projector="journal")
-    assert positions(connection, "bells", "me", STARTS) == STARTS
+    assert positions(connection, "bells", "me", STARTS, ORIGIN) == STARTS
 
 
 def test_an_advance_says_what_was_applied_and_by_whom(connection: Connection) -> None:
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     move(connection, step(0, 0, 5, command_offset=12, log_time=1_291_191_960_123), owner="you")
     assert stand(connection) == [(0, 5, 12, 1_291_191_960_123, "you"), (1, 7, -1, None, "me")]
 
 
 def test_the_command_offset_only_grows(connection: Connection) -> None:
     """An event of a resent command may lie behind one of a later command; what was fresh stays fresh."""
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     move(connection, step(0, 0, 1, command_offset=12))
     move(connection, step(0, 1, 2, command_offset=5))
     assert stand(connection)[0][:3] == (0, 2, 12)
 
 
 def test_offsets_have_64_bits(connection: Connection) -> None:
-    positions(connection, "bells", "me", {(TOPIC, 0): 2**62})
+    positions(connection, "bells", "me", {(TOPIC, 0): 2**62}, ORIGIN)
     move(connection, step(0, 2**62, 2**63 - 1, command_offset=2**63 - 1))
     assert stand(connection)[0][:3] == (0, 2**63 - 1, 2**63 - 1)
 
 
 def test_who_finds_another_offset_than_it_left_is_superseded(connection: Connection, rival: Connection) -> None:
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     move(rival, step(0, 0, 5), owner="rival")
     with pytest.raises(Superseded, match="bells: another process has advanced a checkpoint of this one's partitions"):
         move(connection, step(0, 0, 3))
@@ -111,7 +112,7 @@ def test_who_finds_another_offset_than_it_left_is_superseded(connection: Connect
 
 
 def test_one_partition_that_is_lost_stops_the_whole_batch(connection: Connection, rival: Connection) -> None:
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     move(rival, step(1, 7, 8), owner="rival")
     with pytest.raises(Superseded):
         move(connection, step(0, 0, 3), step(1, 7, 9))
@@ -127,7 +128,7 @@ def test_the_second_waits_for_the_first_and_then_finds_itself_superseded(
     connection: Connection, rival: Connection
 ) -> None:
     """Both have applied the same events; whoever commits first has them, and the other leaves no row."""
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     connection.execute("CREATE TABLE rows (who text)")
     connection.commit()
     rival.execute("SET lock_timeout = '100ms'")
@@ -144,7 +145,7 @@ def test_the_second_waits_for_the_first_and_then_finds_itself_superseded(
 
 
 def test_an_advance_that_is_rolled_back_did_not_happen(connection: Connection, rival: Connection) -> None:
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     with connection.cursor() as cursor:
         advance(cursor, "bells", "me", [step(0, 0, 5)])
     connection.rollback()
@@ -155,7 +156,7 @@ def test_an_advance_that_is_rolled_back_did_not_happen(connection: Connection, r
 def test_two_replicas_with_other_partitions_do_not_wait_for_each_other(
     connection: Connection, rival: Connection
 ) -> None:
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     rival.execute("SET lock_timeout = '100ms'")
     rival.commit()
     with connection.cursor() as cursor:
@@ -166,7 +167,7 @@ def test_two_replicas_with_other_partitions_do_not_wait_for_each_other(
 
 
 def test_no_steps_are_no_advance(connection: Connection) -> None:
-    positions(connection, "bells", "me", STARTS)
+    positions(connection, "bells", "me", STARTS, ORIGIN)
     move(connection)
     assert [row[1] for row in stand(connection)] == [0, 7]
 
@@ -183,3 +184,17 @@ def test_a_connection_waits_for_nothing_for_ever_and_speaks_of_time_in_utc(conne
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone", "application_name")
     said = [connection.execute(f"SHOW {name}".encode()).fetchone() for name in names]
     assert said == [("1min",), ("20s",), ("1min",), ("UTC",), ("first",)]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (Origin("another", {TOPIC: "an id"}), "filled from Kafka cluster a cluster, this one is another"),
+        (Origin("a cluster", {TOPIC: "new"}), "topic bells.events was made anew since bells read it"),
+    ],
+    ids=["another cluster", "a topic made anew"],
+)
+def test_positions_of_another_log_are_refused(connection: Connection, other: Origin, said: str) -> None:
+    positions(connection, "bells", "me", STARTS, ORIGIN)
+    with pytest.raises(Misconfigured, match=said):
+        positions(connection, "bells", "me", STARTS, other)
