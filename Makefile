@@ -23,6 +23,9 @@ demo: $(READY) ## a day of real orders through real Kafka and Postgres, with kil
 test: $(READY) ## all tests, on real servers that the tests start and stop
 	$(BIN)/python -m pytest $(TESTS)
 
+chaos: $(READY) ## the longer faults: a broker that restarts, crashes, hangs under load
+	$(BIN)/python -m pytest -m chaos $(TESTS)
+
 check: $(READY) ## format, lint, types, schemas
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -42,4 +45,4 @@ lock: ## write requirements.lock anew (needs uv on the PATH)
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test check bench format lock clean
+.PHONY: help setup demo test chaos check bench format lock clean

@@ -10,7 +10,7 @@ from headrace.local import LocalServers
 from lifecycles import lifecycles
 from running import Running
 
-pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.edge, pytest.mark.chaos, pytest.mark.timeout(300)]
 
 FROZEN_SECONDS = 14  # longer than a local transaction may last
 

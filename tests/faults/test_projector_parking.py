@@ -48,7 +48,7 @@ def test_redrive_after_the_fix_leaves_what_a_run_without_the_bug_would_have_left
     shop.start("project-journal", "project", "journal")
     steps(shop, 0, 3)
     report = shop.assert_sound()  # what is parked is no false alarm
-    assert report.check("parking").counted == {"held": 4, "keys": 2}
+    assert report.check("held").counted == {"held": 4, "keys": 2}
     assert parked(shop) == [("order-11", 2), ("order-3", 2)]
     assert shop.rows("SELECT status, count(*) FROM orders GROUP BY 1 ORDER BY 1") == [("created", 2), ("shipped", 18)]
 
@@ -86,7 +86,7 @@ def test_a_key_stays_parked_when_another_process_takes_over(shop: Running) -> No
     shop.assert_sound()
     assert parked(shop) == [("order-11", 3), ("order-3", 3)]
     shop.change("DELETE FROM headrace.parked WHERE aggregate_id = 'order-3' AND reason_class IS NULL")
-    assert {check.name for check in shop.verify().checks if not check.ok} == {"parking", "rows"}
+    assert {check.name for check in shop.verify().checks if not check.ok} == {"held", "rows"}
 
 
 def test_a_foreign_record_among_the_events_is_discarded_for_a_reason(shop: Running) -> None:
