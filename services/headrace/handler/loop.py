@@ -20,6 +20,7 @@ from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import KeyParked, Misconfigured
+from headrace.observe.watchdog import Watchdog
 from headrace.settings import Settings
 
 POLL_S: Final = 0.1
@@ -42,7 +43,8 @@ class Handler:
         admin = admin_client(settings)
         refuse_other_topics(admin, (self._aggregate,), settings)
         self._failpoints = Failpoints(settings)
-        self._takeover = Takeover(self._aggregate, codec, settings, admin)
+        self._watchdog = Watchdog(settings)
+        self._takeover = Takeover(self._aggregate, codec, settings, admin, self._watchdog.beat)
         self._partitions: dict[int, Partition] = {}
         self._producer = TransactionalProducer(settings, f"{group_of(aggregate_name)}.{slot}", self._failpoints)
         self._consumer = BatchConsumer(
@@ -58,9 +60,11 @@ class Handler:
         """Answer commands until told to stop; raises a `Fault` when only a restart helps."""
         try:
             while not self.stopping:
+                self._watchdog.beat()
                 self.run_once()
         finally:
             self._consumer.close()
+            self._watchdog.stop()
 
     def run_once(self) -> bool:
         """One batch in one transaction; says whether there was one."""

@@ -7,6 +7,7 @@
 """
 
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -30,12 +31,18 @@ class Takeover:
     """Restores the partitions that the group gives to this process."""
 
     def __init__(
-        self, aggregate: Aggregate[Any, Any, Any], codec: Codec, settings: Settings, admin: AdminClient
+        self,
+        aggregate: Aggregate[Any, Any, Any],
+        codec: Codec,
+        settings: Settings,
+        admin: AdminClient,
+        beat: Callable[[], None],
     ) -> None:
         self._aggregate = aggregate
         self._codec = codec
         self._settings = settings
         self._admin = admin
+        self._beat = beat
         self._span_ms = settings.dedup_window_s * 1000 + SKEW_MS
 
     def restore(self, consumer: BatchConsumer, numbers: list[int]) -> tuple[dict[int, Partition], dict[Place, int]]:
@@ -67,6 +74,7 @@ class Takeover:
         """
         deadline = time.monotonic() + 2 * TRANSACTION_TIMEOUT_MS[self._settings.profile] / 1000 + 20
         while True:
+            self._beat()
             try:
                 return consumer.committed(places, timeout_s=5.0)
             except KafkaException as error:
@@ -81,12 +89,18 @@ class Takeover:
         without = {(self._aggregate.outcome_topic, number) for (_, number), start in starts.items() if start < 0}
         earliest = list_offsets(self._admin, dict.fromkeys(without, OffsetSpec.earliest())) if without else {}
         begins = {place: info.offset for place, info in earliest.items()}
-        for chunk in read_to(self._settings, begins, {place: ends[place] for place in begins}):
+        for chunk in self._read(begins, {place: ends[place] for place in begins}):
             raise Fault(
                 f"the group has no offset for {self._aggregate.command_topic}[{chunk[0].partition()}], although "
                 f"commands of it were answered: offsets expired or were deleted; set them again by the last outcome's "
                 f"command_offset + 1"
             )
+
+    def _read(self, starts: dict[Place, int], ends: dict[Place, int]) -> Iterator[list[Record]]:
+        """What lies between, with a sign of life at each chunk: a long restore is no standstill."""
+        for chunk in read_to(self._settings, starts, ends):
+            self._beat()
+            yield chunk
 
     def _restore_windows(self, starts: dict[Place, int], ends: dict[Place, int]) -> dict[int, Window]:
         """The first outcome of each id that a resend may still name.
@@ -102,7 +116,7 @@ class Takeover:
         }
         found = list_offsets(self._admin, wanted) if wanted else {}
         begins = {place: found[place].offset for place in wanted if found[place].offset >= 0}
-        for chunk in read_to(self._settings, begins, {place: ends[place] for place in begins}):
+        for chunk in self._read(begins, {place: ends[place] for place in begins}):
             for record in chunk:
                 windows[record.partition()].recall(record.value() or b"", self._codec)
         return windows
@@ -113,7 +127,7 @@ class Takeover:
         newest = list_offsets(self._admin, dict.fromkeys(starts, OffsetSpec.max_timestamp()))
         waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
         times: dict[int, int] = {}
-        for chunk in read_to(self._settings, waiting, {place: offset + 1 for place, offset in waiting.items()}):
+        for chunk in self._read(waiting, {place: offset + 1 for place, offset in waiting.items()}):
             for record in chunk:
                 times.setdefault(record.partition(), record.timestamp()[1])
         for place in starts:
@@ -134,7 +148,7 @@ class Takeover:
             if begins[place] < offset <= ends[place]:
                 begins[place] = offset
         found: dict[int, list[Record]] = {number: [] for _, number in ends}
-        for chunk in read_to(self._settings, begins, ends):
+        for chunk in self._read(begins, ends):
             for record in chunk:
                 found[record.partition()].append(record)
         released = {}
@@ -150,7 +164,7 @@ class Takeover:
         """The newest record of each aggregate as bytes; a version that does not rise stops the takeover."""
         states: dict[int, dict[str, Versioned | bytes]] = {number: {} for _, number in ends}
         earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
-        for chunk in read_to(self._settings, {place: earliest[place].offset for place in ends}, ends):
+        for chunk in self._read({place: earliest[place].offset for place in ends}, ends):
             for record in chunk:
                 key, frame, state = (record.key() or b"").decode(), record.value(), states[record.partition()]
                 if frame is None:
