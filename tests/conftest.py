@@ -1,11 +1,13 @@
 """What tests may ask for: `kafka`, `postgres`, `database`, and `servers` for those that stop or kill them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from headrace.local import LocalServers
+from running import Running, running
 from servers import Kafka, Postgres, fresh_database, given_kafka, given_postgres, local_servers
 
 # A busy machine is not a wrong answer.
@@ -36,3 +38,10 @@ def database(postgres: Postgres) -> Iterator[str]:
     """The address of an empty database of the test's own."""
     with fresh_database(postgres) as url:
         yield url
+
+
+@pytest.fixture
+def shop(kafka: Kafka, database: str, tmp_path: Path) -> Iterator[Running]:
+    """Topics and tables of the shipped app; the test starts the services."""
+    with running(kafka.bootstrap_servers, database, tmp_path) as heart:
+        yield heart

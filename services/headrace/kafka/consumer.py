@@ -71,11 +71,6 @@ class BatchConsumer:
         self._client = Consumer(config | fatal_errors_to(self._stop))
         self._client.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
-    @property
-    def owned(self) -> frozenset[Place]:
-        """The partitions that this process owns now."""
-        return frozenset(self._expected)
-
     def poll(self, timeout_s: float) -> Batch | None:
         """The next batch: what comes within the window after a first record; None when none came in time.
 
