@@ -1,4 +1,4 @@
-"""What tests may ask for: `kafka`, `postgres`, `database`, and `servers` for those that stop or kill them."""
+"""What tests may ask for: `kafka`, `postgres`, `database`; `servers` and `cluster` for those that stop or kill them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from headrace.local import LocalServers
+from headrace.local import LocalKafkaCluster, LocalServers
 from running import Running, running
-from servers import Kafka, Postgres, fresh_database, given_kafka, given_postgres, local_servers
+from servers import Kafka, Postgres, fresh_database, given_kafka, given_postgres, local_cluster, local_servers
 
 # A busy machine is not a wrong answer.
 settings.register_profile("headrace", deadline=None)
@@ -20,6 +20,13 @@ def servers(request: pytest.FixtureRequest) -> Iterator[LocalServers]:
     """The session's local servers, whatever the environment says. Who stops one starts it again."""
     fixtures = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     with local_servers(fixtures) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LocalKafkaCluster]:
+    """The session's three local brokers. Who stops one starts it again."""
+    with local_cluster() as running:
         yield running
 
 
@@ -44,4 +51,11 @@ def database(postgres: Postgres) -> Iterator[str]:
 def shop(kafka: Kafka, database: str, tmp_path: Path) -> Iterator[Running]:
     """Topics and tables of the shipped app; the test starts the services."""
     with running(kafka.bootstrap_servers, database, tmp_path) as heart:
+        yield heart
+
+
+@pytest.fixture
+def replicated_shop(cluster: LocalKafkaCluster, database: str, tmp_path: Path) -> Iterator[Running]:
+    """The same on three brokers, by the production profile; the test starts the services."""
+    with running(cluster.bootstrap_servers, database, tmp_path, profile="production") as heart:
         yield heart

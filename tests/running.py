@@ -199,11 +199,13 @@ def running(
     folder: Path,
     app: str = "headrace.app:app",
     schemas: Path = ROOT / "schemas",
+    profile: str = "local",
     **topics: str,
 ) -> Iterator[Running]:
     """An application with its topics (`topics` overrides settings, dots as underscores) and its tables."""
     with Supervisor() as services:
         heart = Running(kafka, database, folder, app, schemas, services)
+        heart.env["HEADRACE_PROFILE"] = profile
         overrides = [f"--config={name.replace('_', '.')}={value}" for name, value in topics.items()]
         for arguments in (["topics", "create", *overrides], ["migrate"]):
             done = heart.headrace(*arguments)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from headrace.local import LocalServers
+from headrace.local import LocalKafkaCluster, LocalServers
 from headrace.local.postgres import create_database, drop_database
 
 
@@ -68,6 +68,17 @@ def local_servers(fixtures: set[str]) -> Iterator[LocalServers]:
             yield servers.start(kafka=kafka, postgres=postgres)
         finally:
             servers.remove()
+
+
+@contextmanager
+def local_cluster() -> Iterator[LocalKafkaCluster]:
+    """Three local brokers, started."""
+    with readable_folder() as folder:
+        cluster = LocalKafkaCluster(folder / "cluster")
+        try:
+            yield cluster.start()
+        finally:
+            cluster.kill()
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class LocalKafka:
 
     `properties` are broker properties over the defaults here. `full_jit` trades seconds at the start for the last
     third of the speed: benchmarks want it. A `detached` broker outlives this process; any other ends with it.
+    A broker is a cluster by itself, unless `properties` name the voters of the cluster whose id is `cluster_id`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class LocalKafka:
         *,
         full_jit: bool = False,
         detached: bool = False,
+        cluster_id: str | None = None,
     ) -> None:
         self.directory = directory.absolute()
         self.properties = PROPERTIES | dict(properties or {})
@@ -76,6 +78,7 @@ class LocalKafka:
         ]
         self._process = ServerProcess(self.directory, "kafka", detached=detached)
         self._ports = Ports(self.directory, 2)
+        self._cluster_id = cluster_id or new_cluster_id()
 
     @functools.cached_property
     def java(self) -> Path:
@@ -111,6 +114,12 @@ class LocalKafka:
     def running(self) -> bool:
         """Whether the broker's process is alive, whoever started it."""
         return self._process.running
+
+    def settle(self) -> str:
+        """Choose the ports before the start, as other brokers must know them; the controller's address."""
+        with locked(self.directory / "lock"):
+            ports = self._ports.known() if self.running else self._ports.settle()
+        return f"127.0.0.1:{ports[1]}"
 
     def start(self) -> Self:
         """Start the broker and return when it answers. Raises `LocalServerError` with the end of its log."""
@@ -151,7 +160,8 @@ class LocalKafka:
         data = self.directory / "data"
         settings = write_settings(self.directory / "server.properties", data, ports, self.properties)
         if not (data / "meta.properties").exists():
-            format_storage([*java, "kafka.tools.StorageTool"], data, settings)
+            alone = () if "controller.quorum.voters" in self.properties else ("--standalone",)
+            format_storage([*java, "kafka.tools.StorageTool", "format", *alone], data, settings, self._cluster_id)
         self._process.start([*java, "kafka.Kafka", settings], dies_with_us=signal.SIGKILL)
 
 
@@ -168,13 +178,16 @@ def write_settings(file: Path, data: Path, ports: list[int], properties: Mapping
     return file
 
 
-def format_storage(tool: list[str | Path], data: Path, settings: Path) -> None:
-    """Make the data folder of a new cluster. A folder that a crash left half made is made anew."""
+def new_cluster_id() -> str:
+    """A UUID in Kafka's notation; the first byte keeps it from beginning with a dash, which reads as an option."""
+    return base64.urlsafe_b64encode(b"\x01" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()
+
+
+def format_storage(tool: list[str | Path], data: Path, settings: Path, cluster_id: str) -> None:
+    """Make the data folder of a broker. A folder that a crash left half made is made anew."""
     if data.exists():
         shutil.rmtree(data)
-    # Kafka's own notation of a UUID; the first byte keeps it from beginning with a dash, which reads as an option.
-    cluster = base64.urlsafe_b64encode(b"\x01" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()
-    command = [*tool, "format", "-t", cluster, "-c", settings, "--standalone"]
+    command = [*tool, "-t", cluster_id, "-c", settings]
     made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if made.returncode != 0:
         raise LocalServerError(f"Kafka cannot make its data folder {data}:{quote_end(made.stdout + made.stderr)}")

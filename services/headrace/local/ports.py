@@ -30,6 +30,13 @@ class Ports:
             raise LocalServerError(f"No server has ever been started in {self._file.parent}") from None
         return ports
 
+    def settle(self) -> list[int]:
+        """Choose the ports, for good: others are told of them before the server starts."""
+        if not self._promised:
+            self._choose()
+            self._promised = True
+        return self.known()
+
     def bring_up(
         self,
         server: ServerProcess,
