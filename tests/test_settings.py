@@ -1,17 +1,13 @@
 """What the environment says, and what it says wrongly."""
 
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from headrace.failpoint import Failpoints
 from headrace.kafka.clients import consumer_config, producer_config, reader_config
-from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.errors import Misconfigured
 from headrace.settings import Settings, read_settings
 
 LOCAL = {"KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "HEADRACE_PROFILE": "local"}
@@ -129,78 +125,3 @@ def test_any_property_of_librdkafka_can_be_set_from_outside(environment: pytest.
     assert [config["security.protocol"] for config in (consumer, reader, producer)] == ["SASL_SSL"] * 3
     assert (consumer["session.timeout.ms"], producer["linger.ms"]) == ("7000", "3")
     assert "session.timeout.ms" not in producer
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "kill",
-        "kill:",
-        "kill::1",
-        "kill:+:1",
-        "kill:step:0",
-        "kill:step:-1",
-        "kill:step:x",
-        "kill:step:²",
-        "burn:step:1",
-        "step",
-    ],
-)
-def test_a_failpoint_that_says_nothing_is_refused(said: str) -> None:
-    with pytest.raises(Misconfigured, match="for tests, as kill:STEP:COUNT, with HEADRACE_PROFILE=local"):
-        Failpoints(settings(**LOCAL, HEADRACE_FAILPOINT=said))
-
-
-def test_a_failpoint_in_production_is_refused() -> None:
-    with pytest.raises(Fault, match="for tests"):
-        Failpoints(settings(HEADRACE_FAILPOINT="kill:step:1", HEADRACE_PROFILE="production"))
-
-
-def test_without_a_failpoint_every_step_is_passed() -> None:
-    failpoints = Failpoints(settings(HEADRACE_PROFILE="production"))
-    for step in ("", "begun", "produced"):
-        failpoints.reach(step)
-
-
-def died(failpoint: str, *steps: str) -> tuple[int, str]:
-    """How a process ends that reaches these steps, and what it says on its way."""
-    script = f"""if True:
-        import signal
-        from headrace.failpoint import Failpoints
-        from headrace.settings import Settings
-        failpoints = Failpoints(Settings(HEADRACE_PROFILE="local", HEADRACE_FAILPOINT={failpoint!r}))
-        for step in {steps!r}:
-            failpoints.reach(step)
-            print(step, flush=True)
-        {"signal.pause()" if "+" in failpoint else ""}
-    """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout
-
-
-@pytest.mark.parametrize(
-    ("failpoint", "said"),
-    [("kill:b", "a\n"), ("kill:b:2", "a\nb\na\n"), ("kill:a:3", "a\nb\na\nb\n"), ("kill:a+", None)],
-)
-def test_a_process_dies_where_it_was_told_to(failpoint: str, said: str | None) -> None:
-    code, printed = died(failpoint, "a", "b", "a", "b", "a", "b")
-    assert code == -signal.SIGKILL
-    assert said is None or printed == said
-
-
-def test_a_step_that_is_never_reached_kills_nobody() -> None:
-    assert died("kill:c", "a", "b") == (0, "a\nb\n")
-
-
-def test_a_process_stops_where_it_was_told_to() -> None:
-    script = """if True:
-        from headrace.failpoint import Failpoints
-        from headrace.settings import Settings
-        Failpoints(Settings(HEADRACE_PROFILE="local", HEADRACE_FAILPOINT="stop:a")).reach("a")
-        print("went on")
-    """
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        _, status = os.waitpid(process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
-        process.send_signal(signal.SIGCONT)
-        assert process.communicate(timeout=30)[0] == "went on\n"

@@ -1,0 +1,84 @@
+"""Mutants of how a command is answered."""
+
+import time
+from typing import Any, Final
+
+from msgspec import structs
+
+from headrace.handler.replies import Answer
+from headrace_load.mutants.wrapping import Mutant, Strikes
+
+
+def skip_version(right: Any, strikes: Strikes, replies: Any, event: Any, meta: Any, after: Any, *more: Any) -> Any:
+    """An aggregate's versions leave one out, and go on from there."""
+    if meta.aggregate_id in strikes.seen or strikes.once():
+        strikes.seen.add(meta.aggregate_id)
+        after = structs.replace(after, version=after.version + 1)
+    return right(replies, event, meta, after, *more)
+
+
+def tell_other_time(right: Any, strikes: Strikes, replies: Any, *more: Any) -> Any:
+    """An event has the time of the process's clock, and not that of its command."""
+    *others, at = more
+    return right(replies, *others, round(time.time() * 1000) + 1 if strikes.once() else at)
+
+
+def keep_state(right: Any, strikes: Strikes, partition: Any, aggregate: Any, *more: Any, **named: Any) -> None:
+    """The state after an event is the one before it."""
+
+    def evolve(state: Any, event: Any) -> Any:
+        return state if strikes.once() else aggregate.evolve(state, event)
+
+    right(partition, structs.replace(aggregate, evolve=evolve), *more, **named)
+
+
+def keep_overlay(right: Any, strikes: Strikes, partition: Any) -> None:
+    """What a batch has changed is kept although its transaction is aborted."""
+    if not strikes.from_then_on():
+        right(partition)
+
+
+def answer_anew(right: Any, strikes: Strikes, window: Any, command_id: str) -> bytes | None:
+    """A resend is answered as if its id were new."""
+    found: bytes | None = right(window, command_id)
+    return None if found is not None and strikes.once() else found
+
+
+def repeat_wrongly(right: Any, strikes: Strikes, replies: Any, known: Any, *more: Any) -> Any:
+    """A resend is told another version than the first time."""
+    version = known.version + 1 if strikes.once() else known.version
+    return right(replies, structs.replace(known, version=version), *more)
+
+
+def drop_garbage(right: Any, strikes: Strikes, partition: Any, *record: Any) -> Answer:
+    """What is no command is passed over, and set aside nowhere."""
+    answer: Answer = right(partition, *record)
+    return Answer() if answer.set_aside is not None and strikes.once() else answer
+
+
+def pass_the_queue(right: Any, strikes: Strikes, parking: Any, name: str) -> Any:
+    """A command is answered while others of its aggregate wait."""
+    found = right(parking, name)
+    return [] if found and strikes.once() else found
+
+
+def skip_command(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) -> Any:
+    """A command is never looked at, and its offset is committed."""
+    batch = right(consumer, timeout_s)
+    if batch is None:
+        return None
+    return structs.replace(batch, messages=[record for record in batch.messages if not strikes.once()])
+
+
+EVENT: Final = "headrace.handler.replies:Replies.event"
+MUTANTS: Final = (
+    Mutant(skip_version, EVENT),
+    Mutant(tell_other_time, EVENT),
+    Mutant(keep_state, "headrace.handler.partition:Partition.__init__"),
+    Mutant(keep_overlay, "headrace.handler.partition:Partition.discard"),
+    Mutant(answer_anew, "headrace.handler.window:Window.find"),
+    Mutant(repeat_wrongly, "headrace.handler.replies:Replies.repeat"),
+    Mutant(drop_garbage, "headrace.handler.partition:Partition.answer"),
+    Mutant(pass_the_queue, "headrace.handler.parking:Parking.queue"),
+    Mutant(skip_command, "headrace.kafka.consumer:BatchConsumer.poll"),
+)

@@ -1,0 +1,68 @@
+"""Mutants of projectors: rows, positions, and what is held back."""
+
+from typing import Any, Final
+
+from msgspec import structs
+
+from headrace.postgres.checkpoint import Superseded
+from headrace_load.mutants.wrapping import Mutant, Strikes
+
+ADVANCE: Final = "headrace.projector.loop:advance"
+
+
+def fold_wrongly(right: Any, strikes: Strikes, fold: Any, connection: Any, view: Any) -> None:
+    """An event leaves its row as it was."""
+
+    def evolve(key: Any, row: Any, fact: Any) -> Any:
+        return row if row is not None and strikes.once() else view.evolve(key, row, fact)
+
+    right(fold, connection, structs.replace(view, evolve=evolve))
+
+
+def advance_without_rows(right: Any, strikes: Strikes, fold: Any, *batch: Any) -> None:
+    """A checkpoint moves past a batch whose rows are not written."""
+    if not strikes.once():
+        right(fold, *batch)
+
+
+def leave_checkpoint(right: Any, strikes: Strikes, *batch: Any) -> None:
+    """Rows are written and the checkpoint stays where it was."""
+    if not strikes.from_then_on():
+        right(*batch)
+
+
+def ignore_fence(right: Any, strikes: Strikes, *batch: Any) -> None:
+    """A projector goes on although another process has moved its checkpoints."""
+    try:
+        right(*batch)
+    except Superseded:
+        if not strikes.from_then_on():
+            raise
+
+
+def skip_in_journal(right: Any, strikes: Strikes, journal: Any, cursor: Any, records: list[Any]) -> None:
+    """An event is not copied into the journal."""
+    right(journal, cursor, [pair for pair in records if not strikes.once()])
+
+
+def project_uncommitted(right: Any, strikes: Strikes, *group: Any) -> dict[str, Any]:
+    """Events are applied before they are committed, and those that never are."""
+    config: dict[str, Any] = right(*group)
+    return config | {"isolation.level": "read_uncommitted"} if strikes.from_then_on() else config
+
+
+def forget_held(right: Any, strikes: Strikes, parking: Any, *places: Any) -> None:
+    """What a projector holds back is forgotten at its next start, and what comes behind it is applied."""
+    if not strikes.from_then_on():
+        right(parking, *places)
+
+
+MUTANTS: Final = (
+    Mutant(fold_wrongly, "headrace.projector.projection:ViewFold.__init__"),
+    Mutant(advance_without_rows, "headrace.projector.projection:ViewFold.apply"),
+    Mutant(leave_checkpoint, ADVANCE),
+    Mutant(ignore_fence, ADVANCE),
+    Mutant(skip_in_journal, "headrace.projector.projection:Journal.apply"),
+    Mutant(project_uncommitted, "headrace.projector.loop:consumer_config"),
+    Mutant(forget_held, "headrace.projector.parking:Parking.load"),
+)

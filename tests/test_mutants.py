@@ -1,0 +1,37 @@
+"""Every mutant's place in the engine is still there, and takes it: a renamed method must not make one a no-op."""
+
+from typing import Any
+
+import pytest
+
+from headrace_load.mutants import MUTANTS, Mutant
+from headrace_load.mutants.wrapping import Strikes
+
+EACH = pytest.mark.parametrize("mutant", MUTANTS.values(), ids=list(MUTANTS))
+
+
+@EACH
+def test_the_piece_that_a_mutant_gets_wrong_is_there(mutant: Mutant) -> None:
+    owner, name = mutant.find()
+    assert callable(getattr(owner, name))
+
+
+@EACH
+def test_a_mutant_says_in_one_sentence_what_it_breaks(mutant: Mutant) -> None:
+    assert mutant.breaks.endswith(".")
+    assert mutant.breaks == (mutant.wrong.__doc__ or "").strip()
+
+
+@EACH
+def test_a_mutant_takes_the_place_of_the_piece(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, name = mutant.find()
+    right: Any = getattr(owner, name)
+    monkeypatch.setattr(owner, name, right)  # so that it is put back
+    mutant.install(1)
+    assert getattr(owner, name).__wrapped__ is right
+
+
+def test_a_mutant_strikes_at_the_chance_that_was_asked_for_or_from_then_on() -> None:
+    once, always = Strikes("once", 3), Strikes("always", 3)
+    assert [once.once() for _ in range(5)] == [False, False, True, False, False]
+    assert [always.from_then_on() for _ in range(5)] == [False, False, True, True, True]
