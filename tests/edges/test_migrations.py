@@ -63,7 +63,7 @@ def tables(connection: Connection) -> set[str]:
 
 def test_an_empty_database_gets_our_tables_and_the_views(settings: Settings, connection: Connection) -> None:
     done = migrate(APP, settings)
-    assert done == ["tables of Headrace: none → 0002", "view strokes: version 1 in schema strokes_v1"]
+    assert done == ["tables of Headrace: none → 0003", "view strokes: version 1 in schema strokes_v1"]
     ours = {f"headrace.{name}" for name in ("checkpoints", "journal", "migrations", "parked", "released")}
     assert tables(connection) == ours | {"strokes_v1.strokes", "public.strokes"}
     refuse_unmigrated(connection, APP.views)
@@ -90,7 +90,7 @@ def test_several_may_migrate_at_once(settings: Settings, connection: Connection)
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == ["tables of Headrace: none → 0002", "view strokes: version 1 in schema strokes_v1"]
+    assert sorted(done) == ["tables of Headrace: none → 0003", "view strokes: version 1 in schema strokes_v1"]
     refuse_unmigrated(connection, APP.views)
 
 

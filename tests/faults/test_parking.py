@@ -82,19 +82,20 @@ def test_a_bug_parks_its_keys_and_a_fixed_deploy_redrives_them_over_kills_and_re
     house.assert_sound()
     assert results(house) == {"accepted": 36, "KeyError": 3, "KeyParked": 4}
     still = house.headrace("parked", "redrive", "lights", "bad-1")
-    assert (still.returncode, "StillFailing" in still.stdout) == (1, True)
+    assert (still.returncode, still.stderr.startswith("headrace: bad-1: still parked: StillFailing: ")) == (1, True)
 
     house.services.stop("faulty")
     house.start("fixed", "handle", "lights", "--slot", "0")
-    for lamp, versions in (("bad-1", 5), ("bad-2", 1)):
-        assert parked(house, "redrive", "lights", lamp, "--actor", "ann")["version"] == versions
+    for lamp, version in (("bad-1", 5), ("bad-2", 1)):
+        said = house.headrace("parked", "redrive", "lights", lamp, "--actor", "ann").stdout
+        assert said == f"{lamp}: redriven, at version {version}\n"
     switch(house, "bad-1", command_id=poison)
     switch(house, *BAD)
     report = house.assert_sound()
     assert report.check("parking").counted == {
         "parked_by_key": 6, "marks": 2, "keys_that_wait": 0, "commands_that_wait": 0
     }  # fmt: skip
-    assert parked(house, "list")[0]["parked"] == []
+    assert parked(house, "list")["aggregates"][0]["parked"] == []
     again = [it for it in outcomes(house) if it.command_id == poison]
     assert [(it.result, it.repeated) for it in again] == [
         ("parked", False), ("parked", True), ("accepted", False), ("accepted", True)
@@ -128,15 +129,17 @@ def test_what_is_parked_can_be_looked_at_and_given_up(house: Running) -> None:
     producer.produce("lights.commands", b"garbage", b"lamp-1", partition=2)
     producer.flush()
     house.wait_until_quiet()
-    [listed] = parked(house, "list", "lights")
+    [listed] = parked(house, "list", "lights")["aggregates"]
     assert {(row["key"], row["commands"], row["exception"]) for row in listed["parked"]} == {
         (lamp, 2, "builtins.KeyError") for lamp in BAD
     }
     assert "secret" not in str(listed)
     [aside] = listed["set_aside"]
     assert (aside["partition"], "Confluent framing" in aside["message"]) == (2, True)
-    for text in ("bad-1", "builtins.KeyError", "Confluent framing"):
-        assert text in house.headrace("parked", "list").stdout
+    printed = house.headrace("parked", "list").stdout
+    for text in ("aggregate lights: 2 keys parked, 1 records set aside", "projector rooms: 0 keys parked", "bad-1",
+                 "builtins.KeyError", "Confluent framing", "mend the sender", "redrive lights KEY"):  # fmt: skip
+        assert text in printed
 
     shown = parked(house, "show", "lights", "bad-1")
     assert [row["fields"] for row in shown["waiting"]] == [{"on": True}] * 2
@@ -154,16 +157,66 @@ def test_a_call_about_what_is_not_parked_is_one_clear_line(house: Running) -> No
     house.start("fixed", "handle", "lights")
     hang(house)
     for arguments, said in [
-        (["redrive", "lights", "lamp-1"], "nothing is parked for 'lamp-1' in lights"),
-        (["discard", "lights", "lamp-1", "--reason", "none"], "nothing is parked for 'lamp-1' in lights"),
+        (["redrive", "lights", "lamp-1"], "nothing is parked for 'lamp-1' in the aggregate lights"),
+        (["redrive", "lights"], "name one key, or --all"),
+        (["redrive", "lights", "lamp-1", "--all"], "name one key, or --all"),
+        (["redrive", "--projector", "rooms", "lamp-1"], "nothing is parked for 'lamp-1' in the projector rooms"),
+        (["discard", "lights", "lamp-1", "--reason", "none"], "nothing is parked for 'lamp-1' in the aggregate lights"),
         (["discard", "lights", "lamp-1", "--reason", " "], "--reason is empty"),
-        (["show", "lights", "lamp-1"], "nothing is parked for 'lamp-1' in lights"),
+        (["discard", "lights", "lamp-1", "--reason", "x" * 1001], "--reason has 1001 characters, 1000 are kept"),
+        (["discard", "--projector", "rooms", "a", "--reason", "none"], "nothing is parked for 'a' in the projector"),
+        (["show", "lights", "lamp-1"], "nothing is parked for 'lamp-1' in the aggregate lights"),
+        (["show", "--projector", "rooms", "lamp-1"], "nothing is parked for 'lamp-1' in the projector rooms"),
+        (["show", "--projector", "journal", "lamp-1"], "the journal parks nothing"),
         (["list", "bells"], "no aggregate is called 'bells'"),
+        (["list", "--projector", "bells"], "no view is called 'bells'"),
     ]:
         done = house.headrace("parked", *arguments)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done
         assert said in done.stderr
     house.assert_sound()
+
+
+@pytest.mark.parametrize(
+    ("missing", "there", "not_there", "why"),
+    [
+        ({"DATABASE_URL": ""}, "aggregate lights", "projectors", "DATABASE_URL is not set"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": ""}, "projector rooms", "aggregates", "KAFKA_BOOTSTRAP_SERVERS is not set"),
+    ],
+    ids=["Kafka alone", "Postgres alone"],
+)
+def test_either_half_can_be_listed_without_the_other_one_s_server(
+    house: Running, missing: dict[str, str], there: str, not_there: str, why: str
+) -> None:
+    done = house.headrace("parked", "list", env=missing)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done
+    assert there in done.stdout
+    assert f"headrace: the {not_there} are not listed: {why}" in done.stderr
+    found = json.loads(house.headrace("parked", "list", "--json", env=missing).stdout)
+    assert (found[not_there], list(found["not_listed"])) == ([], [not_there])
+    one = ["--projector"] if there.startswith("projector") else ["lights"]
+    assert house.headrace("parked", "list", *one, env=missing).returncode == 0
+    neither = house.headrace("parked", "list", env={"DATABASE_URL": "", "KAFKA_BOOTSTRAP_SERVERS": ""})
+    assert (neither.returncode, neither.stdout, neither.stderr.count("\n")) == (2, "", 1)
+
+
+def test_all_parked_keys_are_redriven_with_one_call_and_what_still_fails_stays_parked(house: Running) -> None:
+    house.start("faulty", "handle", "lights", "--slot", "0", BROKEN_ROOM="attic")
+    hang(house)
+    switch(house, *BAD)
+    house.wait_until_quiet()
+    still = house.headrace("parked", "redrive", "lights", "--all")
+    assert (still.returncode, still.stdout) == (1, "")
+    assert sorted(line.split(": still parked")[0] for line in still.stderr.splitlines()) == [
+        "headrace: bad-1", "headrace: bad-2"
+    ]  # fmt: skip
+    house.services.stop("faulty")
+    house.start("fixed", "handle", "lights", "--slot", "0")
+    done = house.headrace("parked", "redrive", "lights", "--all", "--json")
+    assert (done.returncode, {json.loads(line)["result"] for line in done.stdout.splitlines()}) == (0, {"redriven"})
+    house.assert_sound()
+    assert results(house) == {"KeyError": 2, "accepted": 2}
+    assert house.headrace("parked", "redrive", "lights", "--all").stdout == "nothing is parked\n"
 
 
 @pytest.mark.parametrize("step", ["produced", "offsets_sent", "committed"])
@@ -195,7 +248,7 @@ def test_above_the_cap_the_partition_stops_and_a_higher_one_lets_it_go_on(house:
     house.wait(lambda: "3 commands would be parked, 2 may be" in house.log("faulty").read_text(), "it stops")
     house.services.stop("faulty")
     house.start("fixed", "handle", "lights", HEADRACE_PARKED_RECORDS="3")
-    assert parked(house, "redrive", "lights", "bad-1")["result"] == "accepted"
+    assert parked(house, "redrive", "lights", "bad-1")["result"] == "redriven"
     house.assert_sound()
 
 

@@ -1,6 +1,8 @@
 """F30, F31: events that a view cannot apply are set aside by key; the rest goes on, and nothing is lost."""
 
+import json
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -52,21 +54,29 @@ def test_redrive_after_the_fix_leaves_what_a_run_without_the_bug_would_have_left
     assert parked(shop) == [("order-11", 2), ("order-3", 2)]
     assert shop.rows("SELECT status, count(*) FROM orders GROUP BY 1 ORDER BY 1") == [("created", 2), ("shipped", 18)]
 
-    listed = shop.headrace("projector-parked", "list", "orders").stdout
-    assert "order-3  2 events from orders.events[" in listed
-    assert "secret" not in listed + shop.log("project-orders").read_text()
-    refused = shop.headrace("projector-parked", "redrive", "orders", "order-3", env={"FAULTY_BUG": bug})
+    printed = shop.headrace("parked", "list").stdout
+    assert "projector orders: 2 keys parked" in printed
+    listed = json.loads(shop.headrace("parked", "list", "--projector", "orders", "--json").stdout)
+    [found] = listed["projectors"]
+    assert [(it["key"], it["events"], it["topic"]) for it in sorted(found["parked"], key=itemgetter("key"))] == [
+        ("order-11", 2, "orders.events"), ("order-3", 2, "orders.events")
+    ]  # fmt: skip
+    assert "secret" not in f"{printed}{listed}{shop.log('project-orders').read_text()}"
+    shown = json.loads(shop.headrace("parked", "show", "--projector", "orders", "order-3", "--json").stdout)
+    assert [it["type"] for it in shown["waiting"]] == ["OrderPaid", "OrderShipped"]
+    assert shown["waiting"][0]["fields"]["payment_id"] == "broken"
+    refused = shop.headrace("parked", "redrive", "--projector", "orders", "order-3", env={"FAULTY_BUG": bug})
     assert (refused.returncode, "still fails" in refused.stderr) == (1, True), refused.stderr
     assert parked(shop) == [("order-11", 2), ("order-3", 2)]
 
     # The owner runs on, with its bug, and finds the key free that somebody else has mended.
-    redriven = shop.headrace("projector-parked", "redrive", "orders", "order-3", env=FIXED)
-    assert redriven.stdout == "order-3: 2 events applied\n", redriven.stderr
+    redriven = shop.headrace("parked", "redrive", "--projector", "orders", "order-3", env=FIXED)
+    assert redriven.stdout == "order-3: redriven, 2 events\n", redriven.stderr
     steps(shop, 3, 4)
     shop.assert_sound()
     assert parked(shop) == [("order-11", 3)]
-    redriven = shop.headrace("projector-parked", "redrive", "orders", "--all", env=FIXED)
-    assert redriven.stdout == "order-11: 3 events applied\n", redriven.stderr
+    redriven = shop.headrace("parked", "redrive", "--projector", "orders", "--all", env=FIXED)
+    assert redriven.stdout == "order-11: redriven, 3 events\n", redriven.stderr
     report = shop.assert_sound()
     assert report.check("rows").counted["set_aside"] == 0
     assert shop.rows("SELECT status, count(*) FROM orders GROUP BY 1") == [("delivered", 20)]
@@ -103,21 +113,25 @@ def test_a_foreign_record_among_the_events_is_discarded_for_a_reason(shop: Runni
     shop.wait(lambda: parked(shop) == [("order-3", 4)], "events queue behind it")
     for arguments, code, said in [
         (["redrive", "orders", "order-3"], 1, "still fails: not in Confluent framing"),
-        (["redrive", "orders", "order-4"], 2, "has parked nothing of 'order-4'"),
+        (["redrive", "orders", "order-4"], 2, "nothing is parked for 'order-4' in the projector orders"),
+        (["discard", "orders", "order-4", "--reason", "none"], 2, "nothing is parked for 'order-4' in the projector"),
         (["redrive", "orders"], 2, "name one key, or --all"),
-        (["discard", "orders", "order-3", "--reason", " "], 2, "a discard needs a reason"),
+        (["discard", "orders", "order-3", "--reason", " "], 2, "--reason is empty"),
         (["show", "orders", "order-3"], 0, ""),
-        (["discard", "orders", "order-3", "--reason", "sent by hand"], 0, ""),
+        (["discard", "orders", "order-3", "--reason", "sent by hand", "--actor", "ann"], 0, ""),
         (["redrive", "orders", "order-3"], 0, ""),
     ]:
-        done = shop.headrace("projector-parked", *arguments)
-        assert done.returncode == code, done.stderr
+        done = shop.headrace("parked", arguments[0], "--projector", *arguments[1:])
+        assert (done.returncode, done.stderr.count("\n")) == (code, bool(code)), done.stderr
         assert said in done.stderr
     assert parked(shop) == []
     shop.wait(
         lambda: shop.rows("SELECT status, count(*) FROM orders GROUP BY 1") == [("delivered", 20)], "all are delivered"
     )
-    assert shop.rows("SELECT reason FROM headrace.released WHERE how = 'discarded'") == [("sent by hand",)]
+    shown = json.loads(shop.headrace("parked", "show", "--projector", "orders", "order-3", "--json").stdout)
+    assert [(it["result"], it["reason"], it["actor"]) for it in shown["released"]] == [
+        ("discarded", "sent by hand", "ann"), *[("redriven", None, None)] * 3
+    ]  # fmt: skip
     assert not shop.services.exits
 
 

@@ -11,9 +11,10 @@ import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from headrace.cli import local, parked, parked_rows, schemas, topics
+from headrace.cli import local, parked, schemas, topics
 from headrace.cli.demo import demo
 from headrace.cli.importing import import_files
+from headrace.cli.options import in_one_line
 from headrace.cli.sending import send, tail
 from headrace.cli.services import handle, project
 from headrace.cli.topics import migrate
@@ -35,7 +36,6 @@ app.add_typer(local.app, name="local", help="Kafka and Postgres as local process
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
-app.add_typer(parked_rows.app, name="projector-parked", help="Events that projectors have set aside.")
 for command in (migrate, handle, project, send, tail, verify, demo):
     app.command()(command)
 app.command(name="import")(import_files)
@@ -54,11 +54,4 @@ def main() -> None:
 
 
 def _say(error: Exception) -> None:
-    """One line, without Postgres's DETAIL and HINT, which may quote a row."""
-    if isinstance(error, psycopg.Error):
-        text = f"Postgres: {error.diag.message_primary or ' '.join(str(error).split())}"
-    elif isinstance(error, KafkaException):
-        text = f"Kafka: {error.args[0].str()}"
-    else:
-        text = str(error)
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"headrace: {text}")
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"headrace: {in_one_line(error)}")

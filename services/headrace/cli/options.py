@@ -4,7 +4,9 @@ import importlib
 from typing import Annotated, Any
 
 import msgspec
+import psycopg
 import typer
+from confluent_kafka import KafkaException
 
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
@@ -32,3 +34,10 @@ def load_app(path: str) -> App:
 def print_json(value: Any) -> None:
     """One JSON value on one line of standard output."""
     typer.echo(msgspec.json.encode(value, enc_hook=str).decode())
+
+
+def in_one_line(error: Exception) -> str:
+    """What went wrong, without Postgres's DETAIL and HINT, which may quote a row."""
+    if isinstance(error, psycopg.Error):
+        return f"Postgres: {error.diag.message_primary or ' '.join(str(error).split())}"
+    return f"Kafka: {error.args[0].str()}" if isinstance(error, KafkaException) else str(error)

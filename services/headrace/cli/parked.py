@@ -1,217 +1,232 @@
-"""`headrace parked`: what waits because our code broke on it, what was no command, and what to do about both."""
+"""`headrace parked`: what waits because our code broke on it, what was no command, and what to do about both.
 
-import uuid
-from collections.abc import Iterator
-from typing import Annotated, Any
+NAME is an aggregate, whose commands handlers have parked in Kafka; with --projector it is a view, whose events its
+projector has parked in Postgres. Each kind needs its own server only.
+"""
 
+import base64
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Annotated, Any, Protocol
+
+import psycopg
 import typer
-from confluent_kafka import murmur2
-from confluent_kafka.admin import OffsetSpec
-from msgspec import Struct
+from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
 from headrace.avro.codec import Codec, Undecodable
 from headrace.avro.contract import read_lock
-from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
-from headrace.client import CommandClient, OutcomeWatch
-from headrace.handler.notes import ALONE, KEY, RELEASED, Note, read_note
-from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import Record
-from headrace.kafka.reading import high_watermarks, list_offsets, read_to
-from headrace.kernel.aggregate import Aggregate
-from headrace.kernel.errors import Misconfigured, NotParked
-from headrace.kernel.message import ACCEPTED, CommandMeta, DiscardParked, Outcome, RedriveParked
+from headrace.cli.options import SHIPPED, AppPath, AsJson, in_one_line, load_app, print_json
+from headrace.kernel.app import App
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings, read_settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
 
-AggregateName = Annotated[str, typer.Argument(help="For example orders.")]
-Key = Annotated[str, typer.Argument(help="The aggregate's id.")]
-Actor = Annotated[str | None, typer.Option(help="Who asks; kept in the parked topic.")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait for the outcome.")]
+Name = Annotated[str, typer.Argument(help="An aggregate, such as orders; with --projector a view.", metavar="NAME")]
+Key = Annotated[str, typer.Argument(help="The aggregate's id.", metavar="KEY")]
+OfProjector = Annotated[bool, typer.Option("--projector", help="NAME is a view: its projector's parked events.")]
+Actor = Annotated[str | None, typer.Option(help="Who asks; it is kept.")]
+Timeout = Annotated[float, typer.Option(help="Seconds that a handler has for its answer.")]
+
+AGGREGATES = "aggregates"
+PROJECTORS = "projectors"
+STILL_PARKED = "still parked"
 
 
-class Entry(Struct, frozen=True):
-    """A parked record and what it says of itself."""
+class Shelf(Protocol):
+    """What one aggregate's handlers, or one view's projector, have parked."""
 
-    record: Record
-    note: Note
+    def listed(self) -> dict[str, Any]:
+        """The keys that wait, without what their records hold."""
 
-    @property
-    def place(self) -> dict[str, Any]:
-        """Where the record lay in the command topic, why it is parked and when that was (milliseconds)."""
-        return {
-            "partition": self.record.partition(),
-            "offset": self.note.offset,
-            "log_time": self.note.log_time,
-            "parked_at": self.record.timestamp()[1],
-            "exception": self.note.exception,
-            "message": self.note.message,
-        }
+    def keys(self) -> list[str]:
+        """The keys that wait."""
+
+    def shown(self, key: str) -> dict[str, Any]:
+        """The records that wait for a key, in order, and what was released of it."""
+
+    def redrive(self, key: str, actor: str | None) -> dict[str, Any]:
+        """Process a key's records in order: its `result`, and a `message` that tells of it."""
+
+    def discard(self, key: str, reason: str, actor: str | None, *, everything: bool) -> dict[str, Any]:
+        """Give a key's records up, likewise."""
 
 
 @app.command(name="list")
 def list_parked(
-    aggregate: Annotated[str | None, typer.Argument(help="For example orders; without it, all.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Without it, all.", metavar="NAME")] = None,
+    projector: OfProjector = False,
     app_path: AppPath = SHIPPED,
     as_json: AsJson = False,
 ) -> None:
-    """List the keys that are parked and the records that were set aside, without what they hold."""
+    """List the keys that are parked and the records that were set aside, without what they hold.
+
+    Without NAME those of all aggregates and all projectors; where one server does not answer, what the other has is
+    listed all the same, and the exit code is 1.
+    """
     settings, loaded = read_settings(), load_app(app_path)
-    listed = [_listed(each, settings) for each in ([loaded.aggregate(aggregate)] if aggregate else loaded.aggregates)]
+    found: dict[str, list[dict[str, Any]]] = {}
+    broken: dict[str, Exception] = {}
+    for half, names in _halves(loaded, name, projector=projector).items():
+        found[half] = []
+        try:
+            for each in names:
+                found[half].append(_shelf(each, loaded, settings, projector=half == PROJECTORS).listed())
+        except (Fault, KafkaException, psycopg.Error) as error:
+            broken[half] = error
+    if len(broken) == len(found):
+        raise next(iter(broken.values()))
+    missing = {half: in_one_line(error) for half, error in broken.items()}
     if as_json:
-        print_json(listed)
-        return
-    for found in listed:
-        keys, aside = found["parked"], found["set_aside"]
-        typer.echo(f"{found['aggregate']}: {len(keys)} keys parked, {len(aside)} records set aside")
-        rows = [[row["key"], row["commands"], row["partition"], row["offset"], row["exception"]] for row in keys]
-        _print_table(("key", "commands", "partition", "first offset", "because of"), rows)
-        rows = [[row["partition"], row["offset"], row["message"]] for row in aside]
-        _print_table(("partition", "offset", "set aside because"), rows)
+        print_json({**found, "not_listed": missing})
+    else:
+        for listed in chain(*found.values()):
+            _print_listed(listed)
+    for half, why in missing.items():
+        typer.echo(f"headrace: the {half} are not listed: {why}", err=True)
+    if missing:
+        raise typer.Exit(1)
 
 
 @app.command()
-def show(aggregate: AggregateName, key: Key, app_path: AppPath = SHIPPED, as_json: AsJson = False) -> None:
-    """Show the commands that wait for one key, in order, and what was released of it before."""
+def show(
+    name: Name, key: Key, projector: OfProjector = False, app_path: AppPath = SHIPPED, as_json: AsJson = False
+) -> None:
+    """Show the records that wait for one key, in order, with what they hold, and what was released of it before."""
     settings, loaded = read_settings(), load_app(app_path)
+    shown = _shelf(name, loaded, settings, projector=projector).shown(key)
     codec = Codec(loaded, read_lock(settings.schemas))
-    partition = murmur2(key.encode(), settings.partitions)
-    entries = [e for e in _entries(loaded.aggregate(aggregate), settings, [partition]) if e.note.aggregate_id == key]
-    waiting = _waiting(entries).get(key, [])
-    marks = [entry for entry in entries if entry.note.kind == RELEASED]
-    if not entries:
-        raise _not_parked(aggregate, key)
-    shown = {
-        "aggregate": aggregate,
-        "key": key,
-        "waiting": [entry.place | _content(codec, entry.record) for entry in waiting],
-        "released": [_release(entry) for entry in marks],
-    }
+    for entry in shown["waiting"]:
+        entry |= _content(codec, entry.pop("record"))  # noqa: PLW2901 - the entry itself is changed
     print_json(shown) if as_json else Console().print_json(data=shown, default=str)
 
 
 @app.command()
 def redrive(
-    aggregate: AggregateName,
-    key: Key,
+    name: Name,
+    key: Annotated[str, typer.Argument(help="The aggregate's id; left out with --all.", metavar="KEY")] = "",
+    projector: OfProjector = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every parked key, each by itself.")] = False,
     actor: Actor = None,
     timeout: Timeout = 30.0,
     app_path: AppPath = SHIPPED,
     as_json: AsJson = False,
 ) -> None:
-    """Have the commands of a parked key answered, in order, by the version that is deployed now."""
-    _ask(aggregate, key, RedriveParked(), actor, timeout, app_path, as_json=as_json)
+    """Process a parked key's records in order, as if nothing had happened: after a fixed version is deployed.
+
+    Commands are answered by the handlers that run; events are applied by the view's code as it is here. Exit code 1
+    when a key still fails and stays parked.
+    """
+    if bool(key) == everything:
+        raise Misconfigured("name one key, or --all")
+    shelf = _shelf(name, load_app(app_path), read_settings(), timeout, projector=projector)
+    keys = [key] if key else shelf.keys()
+    if not keys and not as_json:
+        typer.echo("nothing is parked")
+    results = [_tell(shelf.redrive(each, actor), as_json=as_json) for each in keys]
+    if STILL_PARKED in results:
+        raise typer.Exit(1)
 
 
 @app.command()
 def discard(
-    aggregate: AggregateName,
+    name: Name,
     key: Key,
-    reason: Annotated[str, typer.Option(help="Why; kept in the parked topic.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    projector: OfProjector = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --projector: all events of the key, not only the oldest.")
+    ] = False,
     actor: Actor = None,
     timeout: Timeout = 30.0,
     app_path: AppPath = SHIPPED,
     as_json: AsJson = False,
 ) -> None:
-    """Give the commands of a parked key up: each is refused as Discarded."""
+    """Give a parked key's records up, for a reason that is kept.
+
+    An aggregate's commands are given up together, and each is refused as Discarded. Of a projector's events it is the
+    oldest, the one that the view breaks on: those behind it may be redriven after that.
+    """
     if not reason.strip():
-        raise Misconfigured("--reason is empty: say why these commands may be lost")
-    _ask(aggregate, key, DiscardParked(reason), actor, timeout, app_path, as_json=as_json)
+        raise Misconfigured("--reason is empty: say why these records may be given up; it is kept")
+    shelf = _shelf(name, load_app(app_path), read_settings(), timeout, projector=projector)
+    _tell(shelf.discard(key, reason, actor, everything=everything), as_json=as_json)
 
 
-def _ask(
-    aggregate: str, key: str, command: Struct, actor: str | None, timeout: float, app_path: str, *, as_json: bool
-) -> None:
-    """Append the engine's command behind what lies in the log, and wait for its outcome."""
-    settings, loaded = read_settings(), load_app(app_path)
-    target = loaded.aggregate(aggregate)
-    codec = Codec(loaded, read_lock(settings.schemas))
-    meta = CommandMeta(command_id=str(uuid.uuid4()), aggregate_id=key, actor=actor)
-    partition = murmur2(key.encode(), settings.partitions)
-    watch = OutcomeWatch(codec, settings, admin_client(settings), target.outcome_topic, partition)
-    client = CommandClient(codec, settings)
-    client.send(target, command, meta)
-    client.flush()
-    outcome = watch.wait(lambda found: found.command_id == meta.command_id, timeout)
-    watch.close()
-    if outcome is None:
-        typer.echo(f"no outcome within {timeout:.0f} s: it is in the log; is `headrace handle {aggregate}` running?")
-        raise typer.Exit(1)
-    if outcome.code == NotParked.__name__:
-        raise _not_parked(aggregate, key)
-    _tell(outcome, as_json=as_json)
-    if outcome.result != ACCEPTED:
-        raise typer.Exit(1)
-
-
-def _tell(outcome: Outcome, *, as_json: bool) -> None:
-    if as_json:
-        print_json(outcome)
-    else:
-        why = f": {outcome.code}: {outcome.message}" if outcome.code else ""
-        typer.echo(
-            f"{outcome.aggregate_id} is at version {outcome.version}, {outcome.command_type} {outcome.result}{why}"
-        )
-
-
-def _not_parked(aggregate: str, key: str) -> Misconfigured:
-    return Misconfigured(f"nothing is parked for {key!r} in {aggregate}: `headrace parked list` says what is")
-
-
-def _entries(aggregate: Aggregate[Any, Any, Any], settings: Settings, numbers: list[int]) -> Iterator[Entry]:
-    """What lies in the parked topic, partition by partition, oldest first."""
-    places = [(aggregate.parked_topic, number) for number in numbers]
-    admin = admin_client(settings)
-    begins = {
-        place: it.offset for place, it in list_offsets(admin, dict.fromkeys(places, OffsetSpec.earliest())).items()
+def _halves(loaded: App, name: str | None, *, projector: bool) -> dict[str, list[str]]:
+    """What is to be listed: both kinds, or the one that is asked for; in full, or one of its names."""
+    both = {
+        AGGREGATES: [aggregate.name for aggregate in loaded.aggregates],
+        PROJECTORS: [view.name for view in loaded.views],
     }
-    for chunk in read_to(settings, begins, high_watermarks(admin, places)):
-        for record in chunk:
-            yield Entry(record, read_note(record))
+    if name is None and not projector:
+        return both
+    half = PROJECTORS if projector else AGGREGATES
+    return {half: [name] if name else both[half]}
 
 
-def _waiting(entries: list[Entry]) -> dict[str, list[Entry]]:
-    """The commands that wait, by key."""
-    queues: dict[str, list[Entry]] = {}
-    for entry in entries:
-        name = entry.note.aggregate_id
-        if entry.note.kind == KEY:
-            queues.setdefault(name, []).append(entry)
-        elif entry.note.kind == RELEASED:
-            queues[name] = [each for each in queues.get(name, ()) if each.note.offset > entry.note.through]
-    return {name: queue for name, queue in queues.items() if queue}
+def _shelf(name: str, loaded: App, settings: Settings, timeout_s: float = 30.0, *, projector: bool) -> Shelf:
+    from headrace.handler.parked import ParkedCommands  # noqa: PLC0415
+    from headrace.projector.parked import ParkedEvents  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+    return ParkedEvents(loaded, name, settings) if projector else ParkedCommands(loaded, name, settings, timeout_s)
 
 
-def _listed(aggregate: Aggregate[Any, Any, Any], settings: Settings) -> dict[str, Any]:
-    entries = list(_entries(aggregate, settings, list(range(settings.partitions))))
-    keys = []
-    for name, queue in _waiting(entries).items():
-        # What somebody's exception says may quote a command: `show` tells it, of one key.
-        first = {what: value for what, value in queue[0].place.items() if what != "message"}
-        keys.append({"key": name, "commands": len(queue)} | first)
-    aside = [entry.place for entry in entries if entry.note.kind == ALONE]
-    return {"aggregate": aggregate.name, "parked": keys, "set_aside": aside}
+def _tell(done: dict[str, Any], *, as_json: bool) -> str:
+    """Print what became of a key, what still fails as an error; returns the result."""
+    result: str = done["result"]
+    if as_json:
+        print_json(done)
+    elif result == STILL_PARKED:
+        typer.echo(f"headrace: {done['message']}", err=True)
+    else:
+        typer.echo(done["message"])
+    return result
 
 
-def _content(codec: Codec, record: Record) -> dict[str, Any]:
+def _content(codec: Codec, frame: bytes) -> dict[str, Any]:
+    """What a record holds; its bytes, in base64, if no schema explains them."""
     try:
-        decoded = codec.decode(record.value())
+        decoded = codec.decode(frame)
     except Undecodable as error:
-        return {"undecodable": str(error)}
+        return {"undecodable": str(error), "record": base64.b64encode(frame).decode()}
     return {"type": decoded.contract.name, "meta": decoded.meta, "fields": decoded.body}
 
 
-def _release(entry: Entry) -> dict[str, Any]:
-    note = entry.note
-    return {
-        "result": note.result,
-        "through": note.through,
-        "reason": note.message,
-        "actor": note.actor,
-        "released_at": entry.record.timestamp()[1],
-    }
+def _print_listed(listed: dict[str, Any]) -> None:
+    keys, aside = listed["parked"], listed.get("set_aside", [])
+    kind, what = ("aggregate", "commands") if "aggregate" in listed else ("projector", "events")
+    name = listed[kind]
+    counted = [f"{len(keys)} keys parked", *([f"{len(aside)} records set aside"] if kind == "aggregate" else ())]
+    typer.echo(f"{kind} {name}: {', '.join(counted)}")
+    rows = [[it["key"], it[what], _place(it), _time(it["parked_at"]), _because(it)] for it in keys]
+    _print_table(("key", what, "first at", "since", "because of"), rows)
+    if keys:
+        flag = "--projector " if kind == "projector" else ""
+        typer.echo(f"  after a fix: headrace parked redrive {flag}{name} KEY; `show` tells more, `discard` gives up")
+    _print_table(
+        ("set aside", "since", "because"), [[_place(it), _time(it["parked_at"]), it["message"]] for it in aside]
+    )
+    if aside:
+        typer.echo(
+            f"  no commands, so nothing waits for them and nothing is to be redriven: mend the sender, which sends "
+            f"anew; their bytes: headrace tail {name} --kind parked --from-beginning --no-follow"
+        )
+
+
+def _because(entry: dict[str, Any]) -> str:
+    """The exception; a projector's reason says where, and holds no value of the event."""
+    return str(entry.get("message") or entry["exception"])
+
+
+def _place(entry: dict[str, Any]) -> str:
+    return f"{entry['topic']}[{entry['partition']}] {entry['offset']}"
+
+
+def _time(milliseconds: int) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:

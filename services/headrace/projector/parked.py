@@ -5,24 +5,27 @@ holds the lock on that row has the partition's rows and parked events to himself
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from msgspec import Struct
 
-from headrace.kernel.app import App
+from headrace.kernel.app import JOURNAL, App
 from headrace.kernel.errors import Fault, Misconfigured
-from headrace.kernel.view import View
 from headrace.postgres.checkpoint import lock
 from headrace.postgres.ladder import Rung, judge
-from headrace.postgres.session import Connection
+from headrace.postgres.schema import refuse_unmigrated
+from headrace.postgres.session import Session
 from headrace.projector.projection import ViewFold
-from headrace.projector.reading import EventReader, Pair
-from headrace.projector.reasons import reason
+from headrace.projector.reading import EventReader, Pair, place_of
+from headrace.projector.reasons import reason as reason_for
 from headrace.settings import Settings
 
+Cursor: TypeAlias = psycopg.Cursor[Any]
+
 KEYS: Final = """
-    SELECT aggregate_id, topic, partition, count(*), min("offset"), min(parked_at),
+    SELECT aggregate_id, count(*), topic, partition, min("offset"),
+           (date_part('epoch', min(logged_at)) * 1000)::bigint, (date_part('epoch', min(parked_at)) * 1000)::bigint,
            (array_agg(reason_class ORDER BY "offset") FILTER (WHERE reason_class IS NOT NULL))[1],
            (array_agg(reason ORDER BY "offset") FILTER (WHERE reason IS NOT NULL))[1]
     FROM headrace.parked WHERE projector = %s
@@ -38,21 +41,16 @@ RELEASE: Final = """
         RETURNING projector, topic, partition, "offset", aggregate_id, parked_at
     )
     INSERT INTO headrace.released
-        (projector, topic, partition, "offset", aggregate_id, parked_at, how, reason)
-    SELECT *, %s, %s FROM gone"""
+        (projector, topic, partition, "offset", aggregate_id, parked_at, how, reason, actor)
+    SELECT *, %s, %s, %s FROM gone"""
+
+RELEASED: Final = """
+    SELECT how, topic, partition, "offset", reason, actor, released_at FROM headrace.released
+    WHERE projector = %s AND aggregate_id = %s ORDER BY released_at, topic, partition, "offset" """
 
 
-class ParkedKey(Struct, frozen=True):
-    """One key's queue in one partition: how many events it holds, from which offset on, and why the first is there."""
-
-    aggregate_id: str
-    topic: str
-    partition: int
-    events: int
-    first_offset: int
-    parked_at: datetime
-    reason_class: str | None
-    reason: str | None
+class StillBroken(Fault):
+    """A parked event cannot be applied by the view's code as it is here."""
 
 
 class ParkedEvent(Struct, frozen=True):
@@ -67,6 +65,19 @@ class ParkedEvent(Struct, frozen=True):
     reason_class: str | None
     reason: str | None
     parked_at: datetime
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where the record lies in the event topic, why it is parked and when that was (milliseconds)."""
+        return {
+            "topic": self.at_topic,
+            "partition": self.at_partition,
+            "offset": self.at_offset,
+            "log_time": self.timestamp()[1],
+            "parked_at": _milliseconds(self.parked_at),
+            "exception": self.reason_class,
+            "message": self.reason or "it waits behind another",
+        }
 
     def topic(self) -> str:
         """The topic that it was read from."""
@@ -90,7 +101,7 @@ class ParkedEvent(Struct, frozen=True):
 
     def timestamp(self) -> tuple[int, int]:
         """Kafka's kind of log-append time, and its milliseconds."""
-        return 2, round(self.logged_at.timestamp() * 1000)
+        return 2, _milliseconds(self.logged_at)
 
     def headers(self) -> None:
         """Not kept."""
@@ -99,52 +110,107 @@ class ParkedEvent(Struct, frozen=True):
         """None: it was consumed."""
 
 
-def list_parked(connection: Connection, view: View[Any]) -> list[ParkedKey]:
-    """The parked keys, in the order of their first events."""
-    return [ParkedKey(*row) for row in connection.execute(KEYS, [view.schema]).fetchall()]
+class ParkedEvents:
+    """What one view's projector has parked, as the database has it now."""
+
+    def __init__(self, app: App, name: str, settings: Settings) -> None:
+        if name == JOURNAL:
+            raise Misconfigured(f"the {JOURNAL} parks nothing: it stops at what it cannot copy, and its log says where")
+        self._app = app
+        self._view = app.view(name)
+        self._settings = settings
+        self._connection = Session(settings, "headrace parked").connection
+        refuse_unmigrated(self._connection, (self._view,))
+        self._connection.commit()
+
+    def listed(self) -> dict[str, Any]:
+        """The keys that wait, in the order of their first events; the reasons hold no value of an event."""
+        rows = self._connection.execute(KEYS, [self._view.schema]).fetchall()
+        self._connection.commit()
+        names = ("key", "events", "topic", "partition", "offset", "log_time", "parked_at", "exception", "message")
+        return {"projector": self._view.name, "parked": [dict(zip(names, row, strict=True)) for row in rows]}
+
+    def keys(self) -> list[str]:
+        """The keys that wait."""
+        return sorted({entry["key"] for entry in self.listed()["parked"]})
+
+    def shown(self, key: str) -> dict[str, Any]:
+        """The events that wait for a key, in order, and its releases; `Misconfigured` when there is neither.
+
+        Each has its `record`, as bytes.
+        """
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            events = self._queue(cursor, key)
+            released = cursor.execute(RELEASED, [self._view.schema, key]).fetchall()
+        if not events and not released:
+            raise self._not_parked(key)
+        names = ("result", "topic", "partition", "offset", "reason", "actor", "released_at")
+        return {
+            "projector": self._view.name,
+            "key": key,
+            "waiting": [event.place | {"record": event.frame} for event in events],
+            "released": [
+                dict(zip(names, row, strict=True)) | {"released_at": _milliseconds(row[-1])} for row in released
+            ],
+        }
+
+    def redrive(self, key: str, actor: str | None) -> dict[str, Any]:
+        """Apply a key's events in order, by the view's code as it is here, and free the key; or change nothing."""
+        projection = ViewFold(self._connection, self._view)
+        reader = EventReader(self._app, self._settings, patience_s=0)
+        try:
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                events = self._locked(cursor, key)
+                pairs, unreadable = reader.read(list(events))
+                if unreadable:
+                    raise _still_broken(unreadable[0][0].offset(), unreadable[0][1])
+                _apply_all(cursor, projection, pairs)
+                self._release(cursor, events, ("redriven", None, actor))
+        except StillBroken as error:
+            return self._tell(key, "still parked", 0, f"{key}: still parked: {error}")
+        return self._tell(key, "redriven", len(events), f"{key}: redriven, {len(events)} events")
+
+    def discard(self, key: str, reason: str, actor: str | None, *, everything: bool) -> dict[str, Any]:
+        """Give up the oldest event of a key, or all of them; the view then lacks them for good.
+
+        The key stays parked while events are left: those behind the one that broke may be fine.
+        """
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            events = self._locked(cursor, key)
+            given_up = events if everything else events[:1]
+            self._release(cursor, given_up, ("discarded", reason, actor))
+        left = len(events) - len(given_up)
+        said = f"{key}: discarded, {len(given_up)} events{f', {left} left: redrive them' if left else ''}"
+        return self._tell(key, "discarded", len(given_up), said) | {"left": left}
+
+    def _queue(self, cursor: Cursor, key: str) -> list[ParkedEvent]:
+        return [ParkedEvent(*row) for row in cursor.execute(QUEUE, [self._view.schema, key]).fetchall()]
+
+    def _locked(self, cursor: Cursor, key: str) -> list[ParkedEvent]:
+        """The key's events, once nobody else can apply, park or release events of their partitions."""
+        for place in sorted({place_of(event) for event in self._queue(cursor, key)}):
+            lock(cursor, self._view.schema, place)
+        if found := self._queue(cursor, key):
+            return found
+        raise self._not_parked(key)
+
+    def _release(
+        self, cursor: Cursor, events: list[ParkedEvent], how_why_who: tuple[str, str | None, str | None]
+    ) -> None:
+        for place in sorted({place_of(event) for event in events}):
+            offsets = [event.offset() for event in events if place_of(event) == place]
+            cursor.execute(RELEASE, [self._view.schema, *place, offsets, *how_why_who])
+
+    def _tell(self, key: str, result: str, count: int, message: str) -> dict[str, Any]:
+        return {"projector": self._view.name, "key": key, "result": result, "events": count, "message": message}
+
+    def _not_parked(self, key: str) -> Misconfigured:
+        return Misconfigured(
+            f"nothing is parked for {key!r} in the projector {self._view.name}: `headrace parked list` says what is"
+        )
 
 
-def show_parked(connection: Connection, view: View[Any], key: str) -> list[ParkedEvent]:
-    """The events of a parked key, in order; `Misconfigured` when there is none."""
-    events = [ParkedEvent(*row) for row in connection.execute(QUEUE, [view.schema, key]).fetchall()]
-    if not events:
-        raise Misconfigured(f"{view.name} has parked nothing of {key!r}: `headrace projector-parked list` says what")
-    return events
-
-
-def redrive(connection: Connection, app: App, view: View[Any], settings: Settings, key: str) -> int:
-    """Apply a key's parked events in order and free the key, or change nothing; how many events it were.
-
-    `Fault` names the first event that still cannot be applied.
-    """
-    projection = ViewFold(connection, view)
-    reader = EventReader(app, settings, patience_s=0)
-    with connection.transaction(), connection.cursor() as cursor:
-        events = _locked(connection, cursor, view, key)
-        pairs, unreadable = reader.read(list(events))
-        if unreadable:
-            raise _still_broken(view, unreadable[0][0].offset(), unreadable[0][1])
-        _apply_all(cursor, projection, view, pairs)
-        _release(cursor, view, events, "redriven", None)
-    return len(events)
-
-
-def discard(connection: Connection, view: View[Any], key: str, why: str, *, everything: bool = False) -> int:
-    """Give up the oldest parked event of a key, or all of them, for a reason that is kept; how many events it were.
-
-    The key stays parked while events are left. The view then lacks what was discarded, for good.
-    """
-    if not why.strip():
-        raise Misconfigured("a discard needs a reason, which is kept beside what was discarded")
-    with connection.transaction(), connection.cursor() as cursor:
-        events = _locked(connection, cursor, view, key)
-        if not everything:
-            del events[1:]
-        _release(cursor, view, events, "discarded", why)
-    return len(events)
-
-
-def _apply_all(cursor: psycopg.Cursor[Any], projection: ViewFold, view: View[Any], pairs: list[Pair]) -> None:
+def _apply_all(cursor: Cursor, projection: ViewFold, pairs: list[Pair]) -> None:
     """Apply all at once; if that fails, one by one, to name the first that does."""
     try:
         with cursor.connection.transaction():
@@ -158,23 +224,12 @@ def _apply_all(cursor: psycopg.Cursor[Any], projection: ViewFold, view: View[Any
         try:
             projection.apply(cursor, [pair])
         except Exception as error:
-            raise _still_broken(view, pair[0].offset(), error) from error
+            raise _still_broken(pair[0].offset(), error) from error
 
 
-def _locked(connection: Connection, cursor: psycopg.Cursor[Any], view: View[Any], key: str) -> list[ParkedEvent]:
-    """The key's events, once nobody else can apply, park or release events of their partitions."""
-    for place in sorted({(event.at_topic, event.at_partition) for event in show_parked(connection, view, key)}):
-        lock(cursor, view.schema, place)
-    return show_parked(connection, view, key)
+def _still_broken(offset: int, error: Exception) -> StillBroken:
+    return StillBroken(f"the event at offset {offset} still fails: {reason_for(error)}; nothing was changed")
 
 
-def _release(
-    cursor: psycopg.Cursor[Any], view: View[Any], events: list[ParkedEvent], how: str, why: str | None
-) -> None:
-    for topic, partition in sorted({(event.at_topic, event.at_partition) for event in events}):
-        offsets = [e.at_offset for e in events if (e.at_topic, e.at_partition) == (topic, partition)]
-        cursor.execute(RELEASE, [view.schema, topic, partition, offsets, how, why])
-
-
-def _still_broken(view: View[Any], offset: int, error: Exception) -> Fault:
-    return Fault(f"{view.name}: the event at offset {offset} still fails: {reason(error)}; nothing was changed")
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

@@ -154,7 +154,7 @@ class Parking:
             if sum(queues.values()) > self._max_records:
                 raise Fault(
                     f"{self._projector}: more than {self._max_records} events of {topic}[{number}] would wait behind "
-                    f"parked ones: redrive or discard them with `headrace projector-parked`"
+                    f"parked ones: redrive or discard them with `headrace parked`"
                 )
 
     def _row(self, record: Record, error: Exception | None) -> tuple[Any, ...]:

@@ -1,0 +1,180 @@
+"""What an aggregate's handlers have parked, for those who mend it: listed, shown, redriven or discarded by key.
+
+The parked topic holds it. A redrive and a discard are commands of the engine: they are appended behind what lies in the
+log, and the handler that owns the partition answers them.
+"""
+
+import uuid
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from confluent_kafka import murmur2
+from confluent_kafka.admin import OffsetSpec
+from msgspec import Struct
+
+from headrace.avro.codec import Codec
+from headrace.avro.contract import read_lock
+from headrace.client import CommandClient, OutcomeWatch
+from headrace.handler.notes import ALONE, KEY, LONGEST, RELEASED, Note, read_note
+from headrace.kafka.clients import admin_client
+from headrace.kafka.consumer import Record
+from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kernel.app import App
+from headrace.kernel.errors import Fault, Misconfigured, NotParked
+from headrace.kernel.message import ACCEPTED, CommandMeta, DiscardParked, Outcome, RedriveParked
+from headrace.settings import Settings
+
+
+class Entry(Struct, frozen=True):
+    """A parked record and what it says of itself."""
+
+    record: Record
+    note: Note
+
+    def place(self, topic: str) -> dict[str, Any]:
+        """Where the record lay in the command topic, why it is parked and when that was (milliseconds)."""
+        return {
+            "topic": topic,
+            "partition": self.record.partition(),
+            "offset": self.note.offset,
+            "log_time": self.note.log_time,
+            "parked_at": self.record.timestamp()[1],
+            "exception": self.note.exception,
+            "message": self.note.message,
+        }
+
+
+class ParkedCommands:
+    """One aggregate's parked commands, as the topic has them now."""
+
+    def __init__(self, app: App, name: str, settings: Settings, timeout_s: float = 30.0) -> None:
+        self._aggregate = app.aggregate(name)
+        self._app = app
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._admin = admin_client(settings)
+
+    def listed(self) -> dict[str, Any]:
+        """The keys that wait, each with its first command, and the records that were no commands."""
+        entries = list(self._entries(range(self._settings.partitions)))
+        topic = self._aggregate.command_topic
+        keys = []
+        for name, queue in _waiting(entries).items():
+            # What somebody's exception says may quote a command: `show` tells it, of one key.
+            first = {what: value for what, value in queue[0].place(topic).items() if what != "message"}
+            keys.append({"key": name, "commands": len(queue)} | first)
+        aside = [entry.place(topic) for entry in entries if entry.note.kind == ALONE]
+        return {"aggregate": self._aggregate.name, "parked": keys, "set_aside": aside}
+
+    def keys(self) -> list[str]:
+        """The keys that wait."""
+        return [entry["key"] for entry in self.listed()["parked"]]
+
+    def shown(self, key: str) -> dict[str, Any]:
+        """The commands that wait for a key, in order, and its releases; `Misconfigured` when there is neither.
+
+        Each has its `record`, as bytes.
+        """
+        partition = murmur2(key.encode(), self._settings.partitions)
+        entries = [entry for entry in self._entries([partition]) if entry.note.aggregate_id == key]
+        if not entries:
+            raise self._not_parked(key)
+        topic = self._aggregate.command_topic
+        return {
+            "aggregate": self._aggregate.name,
+            "key": key,
+            "waiting": [
+                entry.place(topic) | {"record": entry.record.value()} for entry in _waiting(entries).get(key, [])
+            ],
+            "released": [_release(entry) for entry in entries if entry.note.kind == RELEASED],
+        }
+
+    def redrive(self, key: str, actor: str | None) -> dict[str, Any]:
+        """Have a key's commands answered, in order, by the version that is deployed now."""
+        return self._tell(self._ask(key, RedriveParked(), actor), "redriven")
+
+    def discard(self, key: str, reason: str, actor: str | None, *, everything: bool) -> dict[str, Any]:  # noqa: ARG002
+        """Give all commands of a key up, since a later one may rest on the first; each is refused as `Discarded`."""
+        if len(reason) > LONGEST:
+            raise Misconfigured(f"--reason has {len(reason)} characters, {LONGEST} are kept")
+        return self._tell(self._ask(key, DiscardParked(reason), actor), "discarded")
+
+    @cached_property
+    def _codec(self) -> Codec:
+        return Codec(self._app, read_lock(self._settings.schemas))
+
+    @cached_property
+    def _client(self) -> CommandClient:
+        return CommandClient(self._codec, self._settings)
+
+    def _ask(self, key: str, command: Struct, actor: str | None) -> Outcome:
+        """Append the engine's command and wait for its outcome; `Misconfigured` when nothing is parked."""
+        meta = CommandMeta(command_id=str(uuid.uuid4()), aggregate_id=key, actor=actor)
+        partition = murmur2(key.encode(), self._settings.partitions)
+        watch = OutcomeWatch(self._codec, self._settings, self._admin, self._aggregate.outcome_topic, partition)
+        try:
+            self._client.send(self._aggregate, command, meta)
+            self._client.flush()
+            outcome = watch.wait(lambda found: found.command_id == meta.command_id, self._timeout_s)
+        finally:
+            watch.close()
+        if outcome is None:
+            raise Fault(
+                f"no outcome within {self._timeout_s:.0f} s: it is in the log; is `headrace handle "
+                f"{self._aggregate.name}` running?"
+            )
+        if outcome.code == NotParked.__name__:
+            raise self._not_parked(key)
+        return outcome
+
+    def _tell(self, outcome: Outcome, done: str) -> dict[str, Any]:
+        accepted = outcome.result == ACCEPTED
+        result = done if accepted else "still parked"
+        why = f", at version {outcome.version}" if accepted else f": {outcome.code}: {outcome.message}"
+        return {
+            "aggregate": self._aggregate.name,
+            "key": outcome.aggregate_id,
+            "result": result,
+            "version": outcome.version,
+            "code": outcome.code,
+            "message": f"{outcome.aggregate_id}: {result}{why}",
+        }
+
+    def _not_parked(self, key: str) -> Misconfigured:
+        return Misconfigured(
+            f"nothing is parked for {key!r} in the aggregate {self._aggregate.name}: `headrace parked list` says what "
+            f"is"
+        )
+
+    def _entries(self, numbers: range | list[int]) -> Iterator[Entry]:
+        """What lies in the parked topic, partition by partition, oldest first."""
+        places = [(self._aggregate.parked_topic, number) for number in numbers]
+        earliest = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest()))
+        begins = {place: info.offset for place, info in earliest.items()}
+        for chunk in read_to(self._settings, begins, high_watermarks(self._admin, places)):
+            for record in chunk:
+                yield Entry(record, read_note(record))
+
+
+def _waiting(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """The commands that wait, by key."""
+    queues: dict[str, list[Entry]] = {}
+    for entry in entries:
+        name = entry.note.aggregate_id
+        if entry.note.kind == KEY:
+            queues.setdefault(name, []).append(entry)
+        elif entry.note.kind == RELEASED:
+            queues[name] = [each for each in queues.get(name, ()) if each.note.offset > entry.note.through]
+    return {name: queue for name, queue in queues.items() if queue}
+
+
+def _release(entry: Entry) -> dict[str, Any]:
+    note = entry.note
+    return {
+        "result": note.result,
+        "through": note.through,
+        "reason": note.message or None,
+        "actor": note.actor or None,
+        "released_at": entry.record.timestamp()[1],
+    }
