@@ -17,7 +17,7 @@ LOCAL = {"KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "HEADRACE_PROFILE": "local"}
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment that says nothing."""
     for name in os.environ:
-        if name.startswith(("HEADRACE_", "KAFKA_", "DATABASE_")):
+        if name.startswith(("HEADRACE_", "KAFKA_", "DATABASE_", "METRICS_", "LOG_")):
             monkeypatch.delenv(name)
     return monkeypatch
 
@@ -61,6 +61,12 @@ def test_what_the_environment_says_is_taken(environment: pytest.MonkeyPatch) -> 
         ("HEADRACE_WINDOW_MS", "-1"),
         ("HEADRACE_DEDUP_WINDOW_S", "0"),
         ("HEADRACE_DEDUP_WINDOW_S", "86401"),
+        ("METRICS_PORT", "-1"),
+        ("METRICS_PORT", "65536"),
+        ("METRICS_PORT", "http"),
+        ("METRICS_HOST", ""),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
         ("HEADRACE_INSTANCE", ""),
         ("HEADRACE_INSTANCE", "x" * 201),
     ],
@@ -73,6 +79,15 @@ def test_a_value_out_of_range_is_refused_in_one_line_that_names_it(
         read_settings()
     assert str(caught.value).startswith(f"{name}='{value}': ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_service_is_looked_at_nowhere_unless_it_is_told_where(environment: pytest.MonkeyPatch) -> None:
+    said = read_settings()
+    assert (said.metrics_port, said.metrics_host, said.log_level, said.log_format) == (0, "0.0.0.0", "info", "auto")  # noqa: S104
+    for name, value in {"METRICS_PORT": "9100", "LOG_LEVEL": "DEBUG", "LOG_FORMAT": "Json"}.items():
+        environment.setenv(name, value)
+    said = read_settings()
+    assert (said.metrics_port, said.log_level, said.log_format) == (9100, "debug", "json")
 
 
 def test_an_address_that_is_needed_and_not_set_is_asked_for() -> None:

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.kernel.errors import Misconfigured
@@ -42,8 +42,20 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_INSTANCE",
     )
     """Names this process in the events that it writes."""
+    metrics_port: int = Field(default=0, ge=0, le=65_535, validation_alias="METRICS_PORT")
+    """Where /metrics, /healthz, /readyz and /startupz answer; 0 is nowhere, so that services may share a machine."""
+    metrics_host: str = Field(default="0.0.0.0", min_length=1, validation_alias="METRICS_HOST")  # noqa: S104
+    """The address of it: all of them, since whoever probes comes from outside."""
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", validation_alias="LOG_LEVEL")
+    log_format: Literal["auto", "json", "text"] = Field(default="auto", validation_alias="LOG_FORMAT")
+    """`auto` is text on a terminal and JSON elsewhere."""
     failpoint: str = Field(default="", validation_alias="HEADRACE_FAILPOINT")
     """For tests: where to die. Refused outside the local profile."""
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _in_lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @property
     def kafka(self) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from headrace.cli import local, parked, schemas, topics
 from headrace.cli.demo import demo
 from headrace.cli.importing import import_files
+from headrace.cli.metrics import metrics
 from headrace.cli.options import in_one_line
 from headrace.cli.sending import send, tail
 from headrace.cli.services import handle, project
@@ -36,7 +37,7 @@ app.add_typer(local.app, name="local", help="Kafka and Postgres as local process
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
-for command in (migrate, handle, project, send, tail, verify, demo):
+for command in (migrate, handle, project, send, tail, verify, demo, metrics):
     app.command()(command)
 app.command(name="import")(import_files)
 

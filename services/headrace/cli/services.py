@@ -31,8 +31,9 @@ def handle(
     """Answer the commands of an aggregate, exactly once."""
     from headrace.handler.loop import Handler  # noqa: PLC0415
 
-    configure_logs()
-    _run(Handler(load_app(app_path), aggregate, slot, read_settings()))
+    settings = read_settings()
+    configure_logs(settings)
+    _run(Handler(load_app(app_path), aggregate, slot, settings))
 
 
 def project(
@@ -41,8 +42,9 @@ def project(
     """Turn events into the rows of one view, or copy them into the journal."""
     from headrace.projector.loop import Projector  # noqa: PLC0415
 
-    configure_logs()
-    _run(Projector(load_app(app_path), view, read_settings()))
+    settings = read_settings()
+    configure_logs(settings)
+    _run(Projector(load_app(app_path), view, settings))
 
 
 def _run(service: Service) -> None:

@@ -16,11 +16,13 @@ STALLED_S: Final = 60.0
 CHUNK: Final = 10_000
 
 
-def list_offsets(admin: AdminClient, wanted: dict[Place, Any]) -> dict[Place, Any]:
+def list_offsets(
+    admin: AdminClient, wanted: dict[Place, Any], isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
+) -> dict[Place, Any]:
     """Offset and timestamp of each partition as the spec says; `latest()` is the high watermark, pending too."""
     futures = admin.list_offsets(
         {TopicPartition(*place): spec for place, spec in wanted.items()},
-        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        isolation_level=isolation,
         request_timeout=REQUEST_TIMEOUT_S,
     )
     try:

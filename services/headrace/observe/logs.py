@@ -1,24 +1,29 @@
-"""Log lines: readable on a terminal, JSON elsewhere; never the content of a record."""
+"""Log lines: readable on a terminal, JSON elsewhere; never the content of a record, nor an aggregate's id."""
 
 import logging
 import sys
 
 import structlog
 
+from headrace.settings import Settings
 
-def configure_logs() -> None:
-    """Send structlog's lines to standard error."""
+
+def configure_logs(settings: Settings) -> None:
+    """Send structlog's lines to standard error, from LOG_LEVEL on, as LOG_FORMAT says."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    as_text = sys.stderr.isatty() if settings.log_format == "auto" else settings.log_format == "text"
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if as_text
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[*processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -1,0 +1,91 @@
+"""What loops count, a batch at a time: each label's child is looked up once and kept, since looking up costs more."""
+
+import time
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from headrace.observe import metrics
+
+Told: TypeAlias = tuple[str, str, str]
+"""How a command ended: its type, the outcome, and the code of the reason, empty when it is accepted."""
+
+
+class Counts:
+    """Counters of one family whose first labels are fixed."""
+
+    def __init__(self, family: Any, *fixed: str) -> None:
+        self._family = family
+        self._fixed = fixed
+        self._children: dict[Hashable, Any] = {}
+
+    def add(self, count: float, *labels: str) -> None:
+        """Count so many under the other labels."""
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._family.labels(*self._fixed, *labels)
+        child.inc(count)
+
+    def add_all(self, counts: Mapping[Any, int]) -> None:
+        """Count under each key, which is a label or a tuple of them."""
+        for key, count in counts.items():
+            self.add(count, *((key,) if isinstance(key, str) else key))
+
+
+class BatchMetrics:
+    """Sizes, times and outcomes of one group's transactions."""
+
+    def __init__(self, group: str) -> None:
+        self._transactions = Counts(metrics.TRANSACTIONS, group)
+        self._records = metrics.BATCH_RECORDS.labels(group)
+        self._seconds = metrics.BATCH_SECONDS.labels(group)
+        self._commit = metrics.COMMIT_SECONDS.labels(group)
+        self._latency = metrics.LATENCY.labels(group)
+
+    def committed(self, records: int, began: float, committing: float, asked_at: int) -> None:
+        """A batch is committed now.
+
+        `began` and `committing` are seconds of the monotonic clock, `asked_at` is milliseconds of log time.
+        """
+        now = time.monotonic()
+        self._transactions.add(1, "committed")
+        self._records.observe(records)
+        self._seconds.observe(now - began)
+        self._commit.observe(now - committing)
+        self._latency.observe(max(0.0, time.time() - asked_at / 1000))
+
+    def not_committed(self, result: str) -> None:
+        """A batch is aborted, or nobody answered its commit."""
+        self._transactions.add(1, result)
+
+
+class HandlerMetrics:
+    """What a handler counts."""
+
+    def __init__(self, aggregate: str, group: str) -> None:
+        self.batches = BatchMetrics(group)
+        self._commands = Counts(metrics.COMMANDS, aggregate)
+        self._events = Counts(metrics.EVENTS_APPENDED, aggregate)
+        self._dead_letters = Counts(metrics.DEAD_LETTERS)
+
+    def answered(self, told: Iterable[Told], events: Iterable[str], dead: Iterable[tuple[str, str]]) -> None:
+        """What a committed batch led to: how commands ended, events by type, and what was parked, by topic and why."""
+        self._commands.add_all(Counter(told))
+        self._events.add_all(Counter(events))
+        self._dead_letters.add_all(Counter(dead))
+
+
+class ProjectorMetrics:
+    """What a projector counts."""
+
+    def __init__(self, projection: str, group: str) -> None:
+        self.batches = BatchMetrics(group)
+        self._applied = metrics.EVENTS_APPLIED.labels(projection)
+        self._rows = metrics.ROWS_WRITTEN.labels(projection)
+        self._dead_letters = Counts(metrics.DEAD_LETTERS)
+
+    def applied(self, events: int, rows: int, dead: Iterable[tuple[str, str]]) -> None:
+        """What a committed batch led to."""
+        self._applied.inc(events)
+        self._rows.inc(rows)
+        self._dead_letters.add_all(Counter(dead))

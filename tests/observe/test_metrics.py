@@ -1,0 +1,100 @@
+"""The metrics' names, their reference, and what each kind of service counts."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from headrace.observe import metrics
+from headrace.observe.counting import HandlerMetrics, ProjectorMetrics
+from headrace.observe.health import Health
+from headrace.observe.lag import Lag
+from headrace.observe.states import STATES, Held, Watched, reference
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+UNITS = ("seconds", "records", "bytes", "ratio", "info")
+COUNTED = ("keys", "partitions", "aggregates", "position", "ready")
+
+
+@pytest.fixture
+def exposed() -> str:
+    """What a scrape sees of services that have done everything once."""
+    handler = HandlerMetrics("orders", "headrace.handle.orders")
+    handler.answered([("PayOrder", "accepted", ""), ("PayOrder", "refused", "NotPlaced")], ["OrderPaid"], [])
+    handler.answered([], [], [("orders.commands", "Undecodable")])
+    handler.batches.committed(2, 0.0, 0.0, 0)
+    handler.batches.not_committed("aborted")
+    projector = ProjectorMetrics("orders_v1", "headrace.project.orders_v1")
+    projector.applied(1, 1, [("orders.events", "KeyError")])
+    metrics.TAKEOVER_SECONDS.labels("headrace.handle.orders").observe(1)
+    metrics.RESTORED.labels("headrace.handle.orders").inc()
+    metrics.DATABASE_RETRIES.labels("again").inc()
+    for group, projection in (("headrace.handle.orders", ""), ("headrace.project.orders_v1", "orders_v1")):
+        lag = Lag()
+        lag.acquired({("orders.events", 0): 7})
+        STATES.watch(Watched(group, Health(), lag, lambda: Held(1, 2, 3), projection))
+    return generate_latest(metrics.REGISTRY).decode()
+
+
+def test_every_metric_is_in_the_reference_and_every_one_of_the_reference_is_there(exposed: str) -> None:
+    families = [it for it in text_string_to_metric_families(exposed) if it.name.startswith("headrace_")]
+    shown = {it.name + "_total" * (it.type == "counter"): it for it in families}
+    assert set(shown) == {it.name for it in reference()}
+    for it in reference():
+        assert (shown[it.name].type, shown[it.name].documentation) == (it.kind, it.text)
+        assert {label for sample in shown[it.name].samples for label in sample.labels} - {"le"} == set(it.labels)
+
+
+def test_names_have_one_prefix_and_base_units_and_labels_hold_no_ids() -> None:
+    for it in reference():
+        assert re.fullmatch(r"headrace(_[a-z]+)+", it.name)
+        assert it.name.endswith("_total") == (it.kind == "counter")
+        if it.kind == "histogram":
+            assert it.name.endswith(UNITS)
+        elif it.kind == "gauge":
+            assert it.name.endswith((*UNITS, *COUNTED))
+        assert set(it.labels) <= {
+            "aggregate", "code", "command", "event", "group", "librdkafka", "outcome", "partition", "projection",
+            "python", "reason", "result", "rung", "topic", "version",
+        }  # fmt: skip
+        assert it.text.endswith(".")
+
+
+def test_prometheus_s_own_lint_finds_nothing(exposed: str) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on the PATH: Debian's package prometheus has it")
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=exposed, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_document_lists_what_there_is() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "headrace", "metrics"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout  # fmt: skip
+    assert listed in DOCUMENT.read_text(), "docs/metrics.md is to hold what `headrace metrics` prints"
+
+
+def test_the_document_names_no_metric_that_there_is_not() -> None:
+    named = set(re.findall(r"headrace_[a-z_]+", DOCUMENT.read_text()))
+    there = {it.name for it in reference()}
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in named} <= there
+
+
+def test_counts_are_added_up_by_label() -> None:
+    def value(**labels: str) -> float:
+        return metrics.REGISTRY.get_sample_value("headrace_commands_total", labels) or 0.0
+
+    labels = {"aggregate": "lights", "command": "Switch", "outcome": "refused", "code": "NotHung"}
+    before = value(**labels)
+    handler = HandlerMetrics("lights", "headrace.handle.lights")
+    handler.answered([("Switch", "refused", "NotHung")] * 3, [], [])
+    handler.answered([("Switch", "refused", "NotHung"), ("Switch", "accepted", "")], [], [])
+    assert value(**labels) == before + 4
