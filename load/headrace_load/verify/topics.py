@@ -7,7 +7,6 @@ from typing import Any, Final, Self
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -29,12 +28,7 @@ class Topics:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._where = bootstrap_servers
-        client: dict[str, Any] = {
-            "bootstrap.servers": bootstrap_servers,
-            "log_level": 0,
-            "error_cb": lambda _: None,
-            **_environment(),
-        }
+        self._client = client = client_properties(bootstrap_servers)
         self._admin = AdminClient(client)
         self._consumer = Consumer(
             {
@@ -81,11 +75,16 @@ class Topics:
         ]
 
     def committed(self, group: str, topic: str, partitions: int) -> list[int | None]:
-        """A consumer group's offset in each partition of a topic, None where it has none."""
+        """A consumer group's offset in each partition of a topic, None where it has none; settled ones only.
+
+        Not by the admin client's call, which ends the process when a group's coordinator is about to load it.
+        """
         places = [TopicPartition(topic, number) for number in range(partitions)]
-        asked = [ConsumerGroupTopicPartitions(group, places)]
-        futures = self._admin.list_consumer_group_offsets(asked, require_stable=True, request_timeout=TIMEOUT_S)
-        found = {entry.partition: entry.offset for entry in futures[group].result().topic_partitions}
+        member = Consumer({**self._client, "group.id": group, "isolation.level": "read_committed"})
+        try:
+            found = {place.partition: place.offset for place in member.committed(places, TIMEOUT_S)}
+        finally:
+            member.close()
         return [found[number] if found.get(number, -1) >= 0 else None for number in range(partitions)]
 
     def records(self, topic: str, partition: int, ends: Ends) -> Iterator[Record]:
@@ -141,11 +140,15 @@ def _is_end(message: Any, error: KafkaError | None, ends: Ends) -> bool:
     raise KafkaException(error)
 
 
-def _environment() -> dict[str, str]:
-    """KAFKA_CLIENT__SECURITY_PROTOCOL=SASL_SSL is librdkafka's security.protocol, and so on for every property."""
+def client_properties(bootstrap_servers: str) -> dict[str, Any]:
+    """What every client is given; it logs nothing, since who asks is told by what the calls raise.
+
+    KAFKA_CLIENT__SECURITY_PROTOCOL=SASL_SSL in the environment is librdkafka's security.protocol, and so on.
+    """
     prefix = "KAFKA_CLIENT__"
-    return {
+    given = {
         name.removeprefix(prefix).lower().replace("_", "."): value
         for name, value in os.environ.items()
         if name.startswith(prefix)
     }
+    return {"bootstrap.servers": bootstrap_servers, "log_level": 0, "error_cb": lambda _: None, **given}
