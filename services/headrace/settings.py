@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", validation_alias="LOG_LEVEL")
     log_format: Literal["auto", "json", "text"] = Field(default="auto", validation_alias="LOG_FORMAT")
     """`auto` is text on a terminal and JSON elsewhere."""
+    restore_digest: bool = Field(default=False, validation_alias="HEADRACE_RESTORE_DIGEST")
+    """Whether a takeover logs a digest of each partition's state, for the verifier to compare."""
     failpoint: str = Field(default="", validation_alias="HEADRACE_FAILPOINT")
     """For tests: where to die. Refused outside the local profile."""
 

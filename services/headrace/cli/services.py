@@ -48,9 +48,8 @@ def project(
 
 
 def _run(service: Service) -> None:
-    def stop(number: int, _frame: FrameType | None) -> None:
-        # Only a flag: whatever the loop is in the middle of, it finishes.
-        log.info("stopping", signal=signal.Signals(number).name)
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # Only a flag: whatever the loop is in the middle of, it finishes, a log line too.
         service.stopping = True
 
     signal.signal(signal.SIGTERM, stop)

@@ -1,7 +1,8 @@
 """The handler's loop: poll, then one transaction around the batch. Two frames lead from here to `decide`."""
 
 import time
-from typing import Final
+from collections.abc import Generator
+from typing import Final, TypeVar
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from structlog import get_logger
@@ -14,16 +15,18 @@ from headrace.handler.partition import Partition
 from headrace.handler.replies import Answer
 from headrace.handler.takeover import Takeover
 from headrace.kafka.clients import admin_client, consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
+from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
 from headrace.kafka.ladder import Aborted, Unsettled
 from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
-from headrace.kernel.errors import KeyParked, Misconfigured
+from headrace.kernel.errors import Fault, KeyParked, Misconfigured, TooMuchParked
 from headrace.observe.watchdog import Watchdog
 from headrace.settings import Settings
 
 POLL_S: Final = 0.1
+
+ResultT = TypeVar("ResultT")
 
 log = get_logger("headrace.handler")
 
@@ -44,8 +47,9 @@ class Handler:
         refuse_other_topics(admin, (self._aggregate,), settings)
         self._failpoints = Failpoints(settings)
         self._watchdog = Watchdog(settings)
-        self._takeover = Takeover(self._aggregate, codec, settings, admin, self._watchdog.beat)
+        self._takeover = Takeover(self._aggregate, codec, settings, admin, self._failpoints)
         self._partitions: dict[int, Partition] = {}
+        self.stopped: dict[Place, str] = {}
         self._producer = TransactionalProducer(settings, f"{group_of(aggregate_name)}.{slot}", self._failpoints)
         self._consumer = BatchConsumer(
             consumer_config(settings, group_of(aggregate_name)),
@@ -74,6 +78,9 @@ class Handler:
         metadata = self._consumer.group_metadata()
         touched = {number: self._partitions[number] for _, number in batch.next}
         reach = self._failpoints.reach
+        if metadata is None:
+            self._start_over(batch, touched, "this process is no member of its group at the moment")
+            return True
         try:
             self._producer.begin()
             reach("begun")
@@ -87,41 +94,52 @@ class Handler:
                 partition = touched[record.partition()]
                 answers.append(partition.answer(record.key(), record.value(), record.offset(), at, record.headers))
             reach("answered")
-            # All at once: records that trickle in between decisions make a request each.
-            for record, answer in zip(batch.messages, answers, strict=True):
-                number = record.partition()
-                if answer.set_aside is not None or answer.parked is not None or answer.released:
-                    self._produce_parked(record, number, answer)
-                self._produce(answer, number, record.headers() if answer.events else None)
-                reach("producing")
+            self._produce_all(batch, answers)
             reach("produced")
             self._producer.commit(batch.next, metadata)
         except Aborted as error:
             self._producer.abort()
-            self._start_over(batch, touched, error)
+            self._start_over(batch, touched, str(error))
+            return True
+        except TooMuchParked as error:
+            self._producer.abort()
+            self._halt(error)
+            self._start_over(batch, touched, "one of its partitions stops")
             return True
         except Unsettled as error:
             if not self._was_committed(batch):
-                self._start_over(batch, touched, error)
+                self._start_over(batch, touched, str(error))
                 return True
         self._failpoints.reach("committed")
         for partition in touched.values():
             partition.commit()
         return True
 
-    def acquire(self, places: list[Place]) -> dict[Place, int]:
+    def acquire(self, places: set[Place]) -> Steps:
         """Restore the partitions that the group gives to this process."""
         began = time.monotonic()
-        partitions, starts = self._takeover.restore(self._consumer, [number for _, number in places])
-        self._partitions.update(partitions)
-        log.info("partitions acquired", partitions=sorted(partitions), seconds=round(time.monotonic() - began, 3))
+        numbers = sorted(number for _, number in places)
+        partitions, starts = yield from self._takeover.restore(self._consumer, numbers)
+        taken = sorted(number for _, number in places)
+        self._partitions.update({number: partitions[number] for number in taken})
+        log.info("partitions acquired", partitions=taken, seconds=round(time.monotonic() - began, 3))
         return starts
 
     def release(self, places: list[Place]) -> None:
         """Forget the partitions that another process owns from now on."""
-        for _, number in places:
-            self._partitions.pop(number, None)
+        for place in places:
+            self._partitions.pop(place[1], None)
+            self.stopped.pop(place, None)
         log.info("partitions released", partitions=sorted(number for _, number in places))
+
+    def _produce_all(self, batch: Batch, answers: list[Answer]) -> None:
+        """All at once: records that trickle in between decisions make a request each."""
+        for record, answer in zip(batch.messages, answers, strict=True):
+            number = record.partition()
+            if answer.set_aside is not None or answer.parked is not None or answer.released:
+                self._produce_parked(record, number, answer)
+            self._produce(answer, number, record.headers() if answer.events else None)
+            self._failpoints.reach("producing")
 
     def _produce(self, answer: Answer, number: int, headers: Headers | None) -> None:
         """Hand an answer's events and outcome to the producer, on the command's own partition number."""
@@ -154,11 +172,38 @@ class Handler:
 
     def _was_committed(self, batch: Batch) -> bool:
         """Whether a commit that nobody answered took place: the group's offsets have moved, or have not."""
-        settled = self._takeover.settled_offsets(self._consumer, list(batch.next))
-        return all(settled[place] == offset for place, offset in batch.next.items())
+        settled = self._to_the_end(self._takeover.settled_offsets(self._consumer, list(batch.next)))
+        return has_moved(settled, batch.next)
 
-    def _start_over(self, batch: Batch, touched: dict[int, Partition], why: Exception) -> None:
-        log.warning("transaction not committed, its records are read again", why=str(why), records=len(batch.messages))
+    def _to_the_end(self, steps: Generator[None, None, ResultT]) -> ResultT:
+        """Do all steps, with a sign of life at each."""
+        while True:
+            self._watchdog.beat()
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+
+    def _start_over(self, batch: Batch, touched: dict[int, Partition], why: str) -> None:
+        log.warning("transaction not committed, its records are read again", why=why, records=len(batch.messages))
         for partition in touched.values():
             partition.discard()
         self._consumer.rewind(batch)
+
+    def _halt(self, why: TooMuchParked) -> None:
+        """Go on without a partition. It stays this process's, so that no other runs into the same."""
+        log.error("partition stopped", topic=why.place[0], partition=why.place[1], why=str(why))
+        self.stopped[why.place] = str(why)
+        self._consumer.halt(why.place)
+
+
+def has_moved(settled: dict[Place, int], wanted: dict[Place, int]) -> bool:
+    """Whether the group's offsets are those that a transaction wanted; all of them are, or none, since it is one.
+
+    `Fault` when they are neither: another process has gone on with a partition, and the state here is out of date.
+    """
+    if all(settled[place] == offset for place, offset in wanted.items()):
+        return True
+    if all(settled[place] < offset for place, offset in wanted.items()):
+        return False
+    raise Fault("another process has taken over partitions of an unanswered commit: this one restores anew")

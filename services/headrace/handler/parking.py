@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from headrace.handler.notes import KEY, RELEASED, Headers, read_note, trace_of
-from headrace.kafka.consumer import Record
-from headrace.kernel.errors import Fault
+from headrace.kafka.consumer import Place, Record
+from headrace.kernel.errors import TooMuchParked
 
 
 class Caps(Struct, frozen=True):
@@ -44,7 +44,7 @@ class Size(Struct, frozen=True):
 class Parking:
     """Who waits in one partition. `occupied` says whether anybody does: nothing else is asked while nobody does."""
 
-    def __init__(self, place: str = "", caps: Caps | None = None) -> None:
+    def __init__(self, place: Place = ("", 0), caps: Caps | None = None) -> None:
         self._place = place
         self._caps = caps or Caps()
         self._queues: dict[str, list[Waiting]] = {}
@@ -58,7 +58,7 @@ class Parking:
         return self._queues.get(name, []) if changed is None else changed
 
     def add(self, name: str, waiting: Waiting) -> None:
-        """Let a command wait at the end of its queue; a `Fault` above the caps stops the partition."""
+        """Let a command wait at the end of its queue; `TooMuchParked` above the caps."""
         size = self._size.after([waiting])
         self._refuse_too_much(name, size)
         self._size = size
@@ -117,7 +117,8 @@ class Parking:
             (size.bytes, self._caps.bytes, "bytes", "HEADRACE_PARKED_BYTES"),
         ):
             if found > most:
-                raise Fault(
-                    f"{self._place}: {found} {what} would be parked, {most} may be: the partition stops here; deploy "
-                    f"a fixed version, raise {variable}, then `headrace parked redrive`"
+                raise TooMuchParked(
+                    self._place,
+                    f"{self._place[0]}[{self._place[1]}]: {found} {what} would be parked, {most} may be: the partition "
+                    f"stops here; deploy a fixed version, raise {variable}, then `headrace parked redrive`",
                 )

@@ -4,16 +4,22 @@
 2. The high watermark of events, outcomes and parked, records of open transactions included.
 3. All three read to there, committed records only.
 4. Only then the first command.
+
+It goes on in steps, each a request or a chunk of records: between two of them the process answers the commands of the
+partitions that it has, and takes part in its group.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Generator
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from structlog import get_logger
 
 from headrace.avro.codec import Codec, peek_version
+from headrace.failpoint import Failpoints
 from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
 from headrace.handler.replies import Versioned
@@ -26,6 +32,13 @@ from headrace.kernel.errors import Fault
 from headrace.kernel.message import Writer
 from headrace.settings import Settings
 
+PATIENCE_S: Final = 0.25
+"""How long one request for settled offsets waits, since the partitions that run already wait with it."""
+States: TypeAlias = dict[int, dict[str, Versioned | bytes]]
+"""The newest record of each aggregate, by partition number and aggregate id."""
+
+log = get_logger("headrace.handler")
+
 
 class Takeover:
     """Restores the partitions that the group gives to this process."""
@@ -36,26 +49,27 @@ class Takeover:
         codec: Codec,
         settings: Settings,
         admin: AdminClient,
-        beat: Callable[[], None],
+        failpoints: Failpoints,
     ) -> None:
         self._aggregate = aggregate
         self._codec = codec
         self._settings = settings
         self._admin = admin
-        self._beat = beat
+        self._failpoints = failpoints
         self._span_ms = settings.dedup_window_s * 1000 + SKEW_MS
 
-    def restore(self, consumer: BatchConsumer, numbers: list[int]) -> tuple[dict[int, Partition], dict[Place, int]]:
+    def restore(
+        self, consumer: BatchConsumer, numbers: list[int]
+    ) -> Generator[None, None, tuple[dict[int, Partition], dict[Place, int]]]:
         """The partitions of these numbers, ready for their next command, and the offset of it for each."""
-        if not numbers:
-            return {}, {}
         commands, events, outcomes, parked = self._aggregate.topics
-        starts = self.settled_offsets(consumer, [(commands, number) for number in numbers])
+        starts = yield from self.settled_offsets(consumer, [(commands, number) for number in numbers])
         ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes, parked) for n in numbers])
-        self._refuse_lost_offsets(starts, ends)
-        windows = self._restore_windows(starts, {place: end for place, end in ends.items() if place[0] == outcomes})
-        states = self._restore_states({place: end for place, end in ends.items() if place[0] == events})
-        parkings = self._restore_parkings(consumer, {place: end for place, end in ends.items() if place[0] == parked})
+        yield
+        yield from self._refuse_lost_offsets(starts, ends)
+        windows = yield from self._restore_windows(starts, _of(outcomes, ends))
+        states = yield from self._restore_states(_of(events, ends))
+        parkings = yield from self._restore_parkings(consumer, _of(parked, ends))
         partitions = {}
         for number in numbers:
             writer = Writer(self._settings.instance, ends[events, number])
@@ -67,90 +81,113 @@ class Takeover:
             partitions[number] = partition
         return partitions, {place: max(offset, 0) for place, offset in starts.items()}
 
-    def settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> dict[Place, int]:
+    def settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> Generator[None, None, dict[Place, int]]:
         """Step 1: the group's offsets, once no open transaction can still change them.
 
         A predecessor's transaction ends by its restart or by its timeout: so long it can take.
         """
         deadline = time.monotonic() + 2 * TRANSACTION_TIMEOUT_MS[self._settings.profile] / 1000 + 20
         while True:
-            self._beat()
             try:
-                return consumer.committed(places, timeout_s=5.0)
+                return consumer.committed(places, PATIENCE_S)
             except KafkaException as error:
                 if time.monotonic() > deadline:
                     raise Fault(f"the group's offsets stay unsettled: {error.args[0].str()}") from error
+            self._failpoints.reach("restoring")
+            yield
 
-    def _refuse_lost_offsets(self, starts: dict[Place, int], ends: dict[Place, int]) -> None:
+    def _refuse_lost_offsets(self, starts: dict[Place, int], ends: dict[Place, int]) -> Generator[None, None, None]:
         """Without its offsets the group would answer every command again: better it stops and says so.
 
         An outcome must be there to be read: aborted ones raise the high watermark too.
         """
         without = {(self._aggregate.outcome_topic, number) for (_, number), start in starts.items() if start < 0}
-        earliest = list_offsets(self._admin, dict.fromkeys(without, OffsetSpec.earliest())) if without else {}
-        begins = {place: info.offset for place, info in earliest.items()}
-        for chunk in self._read(begins, {place: ends[place] for place in begins}):
+
+        def refuse(chunk: list[Record]) -> None:
             raise Fault(
                 f"the group has no offset for {self._aggregate.command_topic}[{chunk[0].partition()}], although "
                 f"commands of it were answered: offsets expired or were deleted; set them again by the last outcome's "
                 f"command_offset + 1"
             )
 
-    def _read(self, starts: dict[Place, int], ends: dict[Place, int]) -> Iterator[list[Record]]:
-        """What lies between, with a sign of life at each chunk: a long restore is no standstill."""
-        for chunk in read_to(self._settings, starts, ends):
-            self._beat()
-            yield chunk
+        yield from self._read(self._earliest(without), {place: ends[place] for place in without}, refuse)
 
-    def _restore_windows(self, starts: dict[Place, int], ends: dict[Place, int]) -> dict[int, Window]:
+    def _earliest(self, places: Collection[Place]) -> dict[Place, int]:
+        found = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}
+        return {place: info.offset for place, info in found.items()}
+
+    def _read(
+        self, starts: dict[Place, int], ends: dict[Place, int], take: Callable[[list[Record]], None]
+    ) -> Generator[None, None, None]:
+        """Hand over what lies between, a step for each chunk."""
+        for chunk in read_to(self._settings, starts, ends):
+            if chunk:
+                take(chunk)
+            self._failpoints.reach("restoring")
+            yield
+
+    def _restore_windows(
+        self, starts: dict[Place, int], ends: dict[Place, int]
+    ) -> Generator[None, None, dict[int, Window]]:
         """The first outcome of each id that a resend may still name.
 
         The next command comes no earlier in log time than the newest that was answered; an outcome lies in the log no
         earlier than its command. So outcomes appended a span before the next command are all that count.
         """
         windows = {number: Window(self._span_ms) for _, number in starts}
-        since = self._times_of_next_commands(starts)
+        since = yield from self._times_of_next_commands(starts)
         wanted = {
             (self._aggregate.outcome_topic, number): OffsetSpec.for_timestamp(max(0, at - self._span_ms))
             for number, at in since.items()
         }
         found = list_offsets(self._admin, wanted) if wanted else {}
         begins = {place: found[place].offset for place in wanted if found[place].offset >= 0}
-        for chunk in self._read(begins, {place: ends[place] for place in begins}):
+
+        def recall(chunk: list[Record]) -> None:
             for record in chunk:
                 windows[record.partition()].recall(record.value() or b"", self._codec)
+
+        yield from self._read(begins, {place: ends[place] for place in begins}, recall)
         return windows
 
-    def _times_of_next_commands(self, starts: dict[Place, int]) -> dict[int, int]:
+    def _times_of_next_commands(self, starts: dict[Place, int]) -> Generator[None, None, dict[int, int]]:
         """The log time of each partition's first unanswered command, or of its newest record when all are answered."""
         ends = high_watermarks(self._admin, list(starts))
         newest = list_offsets(self._admin, dict.fromkeys(starts, OffsetSpec.max_timestamp()))
         waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
         times: dict[int, int] = {}
-        for chunk in self._read(waiting, {place: offset + 1 for place, offset in waiting.items()}):
+
+        def note(chunk: list[Record]) -> None:
             for record in chunk:
                 times.setdefault(record.partition(), record.timestamp()[1])
+
+        yield from self._read(waiting, {place: offset + 1 for place, offset in waiting.items()}, note)
         for place in starts:
             times.setdefault(place[1], newest[place].timestamp)
         return {number: at for number, at in times.items() if at >= 0}
 
-    def _restore_parkings(self, consumer: BatchConsumer, ends: dict[Place, int]) -> dict[int, Parking]:
+    def _restore_parkings(
+        self, consumer: BatchConsumer, ends: dict[Place, int]
+    ) -> Generator[None, None, dict[int, Parking]]:
         """Who waits in each partition.
 
         The group's offset for the parked topic says how far everything was released when a predecessor took over;
         nothing that comes later lies before it, so an old one costs time and nothing else.
         """
         caps = Caps(self._settings.parked_keys, self._settings.parked_records, self._settings.parked_bytes)
-        parkings = {number: Parking(f"{self._aggregate.command_topic}[{number}]", caps) for _, number in ends}
-        earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
-        begins = {place: info.offset for place, info in earliest.items()}
-        for place, offset in self.settled_offsets(consumer, list(ends)).items():
+        parkings = {number: Parking((self._aggregate.command_topic, number), caps) for _, number in ends}
+        begins = self._earliest(ends)
+        settled = yield from self.settled_offsets(consumer, list(ends))
+        for place, offset in settled.items():
             if begins[place] < offset <= ends[place]:
                 begins[place] = offset
         found: dict[int, list[Record]] = {number: [] for _, number in ends}
-        for chunk in self._read(begins, ends):
+
+        def keep(chunk: list[Record]) -> None:
             for record in chunk:
                 found[record.partition()].append(record)
+
+        yield from self._read(begins, ends, keep)
         released = {}
         for place, end in ends.items():
             first = parkings[place[1]].restore(found[place[1]])
@@ -160,11 +197,11 @@ class Takeover:
             consumer.commit_as_hint(released)
         return parkings
 
-    def _restore_states(self, ends: dict[Place, int]) -> dict[int, dict[str, Versioned | bytes]]:
+    def _restore_states(self, ends: dict[Place, int]) -> Generator[None, None, States]:
         """The newest record of each aggregate as bytes; a version that does not rise stops the takeover."""
-        states: dict[int, dict[str, Versioned | bytes]] = {number: {} for _, number in ends}
-        earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
-        for chunk in self._read({place: earliest[place].offset for place in ends}, ends):
+        states: States = {number: {} for _, number in ends}
+
+        def keep(chunk: list[Record]) -> None:
             for record in chunk:
                 key, frame, state = (record.key() or b"").decode(), record.value(), states[record.partition()]
                 if frame is None:
@@ -177,4 +214,31 @@ class Takeover:
                         f"version {peek_version(before)} to {peek_version(frame)}: two processes wrote it"
                     )
                 state[key] = frame
+
+        yield from self._read(self._earliest(ends), ends, keep)
+        if self._settings.restore_digest:
+            _tell_digests(states, ends)
         return states
+
+
+def _of(topic: str, ends: dict[Place, int]) -> dict[Place, int]:
+    return {place: end for place, end in ends.items() if place[0] == topic}
+
+
+def _tell_digests(states: States, ends: dict[Place, int]) -> None:
+    """Log what was restored in a form that a verifier can compute from the log by itself."""
+    for (topic, number), end in ends.items():
+        records = states[number].items()
+        total = sum(
+            int.from_bytes(blake2b(b"%b\0%b" % (name.encode(), frame), digest_size=8).digest())
+            for name, frame in records
+            if isinstance(frame, bytes)
+        )
+        log.info(
+            "partition restored",
+            topic=topic,
+            partition=number,
+            restored_to=end,
+            aggregates=len(records),
+            digest=f"{total % 2**64:016x}",
+        )

@@ -1,5 +1,13 @@
-"""Batches of records from the partitions that this process owns, and nothing from those that it no longer does."""
+"""Batches of records from the partitions that this process owns, and nothing from those that it no longer does.
 
+A partition that the group gives to this process is fetched only once its owner is ready for it: the callback of the
+rebalance notes it, `poll` makes it ready step by step, and meanwhile the other partitions, the group's heartbeat and
+the next rebalance go on.
+"""
+
+from collections import deque
+from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -41,11 +49,15 @@ PASSING: Final = frozenset(
 )
 
 
-class Owner(Protocol):
-    """Who processes the records: told of each partition before its first record and after its last."""
+Steps: TypeAlias = Generator[None, None, dict[Place, int]]
+"""Work in steps of a second at most; what it returns is the offset to start from for each partition."""
 
-    def acquire(self, places: list[Place]) -> dict[Place, int]:
-        """Make ready to process these partitions; returns the offset to start from for each."""
+
+class Owner(Protocol):
+    """Who processes the records: made ready for each partition before its first record, told after its last."""
+
+    def acquire(self, places: set[Place]) -> Steps:
+        """Make ready to process these partitions; one that is revoked meanwhile leaves the set, and is not taken."""
 
     def release(self, places: list[Place]) -> None:
         """Forget these partitions: another process owns them from now on."""
@@ -67,6 +79,9 @@ class BatchConsumer:
         self._size = size
         self._window_s = window_s
         self._expected: dict[Place, int] = {}
+        self._waiting: deque[set[Place]] = deque()
+        self._taking: set[Place] = set()
+        self._steps: Steps | None = None
         self._fault: BaseException | None = None
         self._client = Consumer(config | fatal_errors_to(self._stop))
         self._client.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
@@ -74,9 +89,10 @@ class BatchConsumer:
     def poll(self, timeout_s: float) -> Batch | None:
         """The next batch: what comes within the window after a first record; None when none came in time.
 
-        Raises what `Owner.acquire` raised, and a `Fault` for a client error that does not pass by itself.
+        One step of `Owner.acquire` comes first, when partitions wait for it; what it raises is raised here, and a
+        `Fault` for a client error that does not pass by itself.
         """
-        first = self._client.poll(timeout_s)
+        first = self._client.poll(0 if self._take_a_step() else timeout_s)
         self._raise_fault()
         if first is None:
             return None
@@ -86,11 +102,12 @@ class BatchConsumer:
         self._raise_fault()
         return self._owned(messages)
 
-    def group_metadata(self) -> Any:
-        """What fences this member's offsets in a transaction; take it anew for each batch."""
-        if not self._client.memberid():
-            raise Fault("this process was put out of its consumer group; it restarts to join again")
-        return self._client.consumer_group_metadata()
+    def group_metadata(self) -> Any | None:
+        """What fences this member's offsets in a transaction, anew for each batch; None while it is no member.
+
+        Without a member's id and generation the broker would take the offsets unchecked.
+        """
+        return self._client.consumer_group_metadata() if self._client.memberid() else None
 
     def committed(self, places: list[Place], timeout_s: float) -> dict[Place, int]:
         """The group's committed offsets, -1001 for none; waits until pending transactions have settled them."""
@@ -107,8 +124,14 @@ class BatchConsumer:
         """Read the batch again, as far as its partitions are still owned."""
         for place, offset in batch.first.items():
             if place in self._expected:
-                self._client.seek(TopicPartition(*place, offset))
-                self._expected[place] = offset
+                with suppress(KafkaException):  # lost to another member, which the next `poll` tells
+                    self._client.seek(TopicPartition(*place, offset))
+                    self._expected[place] = offset
+
+    def halt(self, place: Place) -> None:
+        """Fetch no more of a partition, and keep it: nobody goes on with it before this process leaves the group."""
+        if self._expected.pop(place, None) is not None:
+            self._client.incremental_unassign([TopicPartition(*place)])
 
     def close(self) -> None:
         """Leave the group; its partitions are released."""
@@ -122,8 +145,9 @@ class BatchConsumer:
         for message in messages:
             error = message.error()
             if error is not None:
-                _raise_unless_passing(error)
-                continue
+                if passes(error):
+                    continue
+                raise Fault(f"consumer error {error.name()}: {error.str()}") from KafkaException(error)
             place = (message.topic(), message.partition())
             offset = message.offset()
             # A record of a partition that was revoked, or that was read before a rewind, is another's to process.
@@ -135,24 +159,43 @@ class BatchConsumer:
             kept.append(message)
         return Batch(kept, first, after) if kept else None
 
-    def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
-        # An exception here would be lost and the partitions assigned all the same: it is kept for `poll` to raise.
+    def _take_a_step(self) -> bool:
+        """Get on with making the next partitions ready; says whether more of that is to be done."""
+        if self._steps is None:
+            if not self._waiting:
+                return False
+            self._taking = self._waiting.popleft()
+            self._steps = self._owner.acquire(self._taking)
         try:
-            starts = self._owner.acquire([(entry.topic, entry.partition) for entry in partitions])
-            for entry in partitions:
-                entry.offset = starts[entry.topic, entry.partition]
-            client.incremental_assign(partitions)
+            next(self._steps)
+        except StopIteration as done:
+            starts = {place: done.value[place] for place in sorted(self._taking)}
+            self._steps, self._taking = None, set()
+            self._client.incremental_assign([TopicPartition(*place, offset) for place, offset in starts.items()])
             self._expected.update(starts)
+        return self._steps is not None or bool(self._waiting)
+
+    def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        # Nothing is fetched yet: `_take_a_step` assigns what is ready. An exception here would be lost: it is kept.
+        try:
+            client.incremental_assign([])
+            if partitions:
+                self._waiting.append({(entry.topic, entry.partition) for entry in partitions})
         except BaseException as error:  # noqa: BLE001 - whatever it is, `poll` raises it
             self._fault = error
 
     def _on_revoke(self, client: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             places = [(entry.topic, entry.partition) for entry in partitions]
-            for place in places:
-                self._expected.pop(place, None)
+            fetched = [TopicPartition(*place) for place in places if self._expected.pop(place, None) is not None]
+            client.incremental_unassign(fetched)
+            for group in (self._taking, *self._waiting):
+                group.difference_update(places)
+            self._waiting = deque(group for group in self._waiting if group)
+            if self._steps is not None and not self._taking:
+                self._steps.close()
+                self._steps = None
             self._owner.release(places)
-            client.incremental_unassign(partitions)
         except BaseException as error:  # noqa: BLE001 - whatever it is, `poll` raises it
             self._fault = error
 
@@ -164,6 +207,6 @@ class BatchConsumer:
             raise self._fault
 
 
-def _raise_unless_passing(error: KafkaError) -> None:
-    if error.code() not in PASSING and not error.retriable():
-        raise Fault(f"consumer error {error.name()}: {error.str()}") from KafkaException(error)
+def passes(error: KafkaError) -> bool:
+    """Whether a consumer's error passes by itself, as when a broker restarts."""
+    return error.code() in PASSING or error.retriable()

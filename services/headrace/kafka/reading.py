@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, reader_config
-from headrace.kafka.consumer import Place, Record
+from headrace.kafka.consumer import Place, Record, passes
 from headrace.kernel.errors import Fault
 from headrace.settings import Settings
 
@@ -40,6 +40,8 @@ def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]
 def read_to(settings: Settings, starts: dict[Place, int], ends: dict[Place, int]) -> Iterator[list[Record]]:
     """The committed records from `starts` to `ends`, in chunks; `Fault` when it does not get on for a minute.
 
+    A chunk is empty when nothing came for a moment, so that whoever reads can do something else meanwhile.
+
     Each call has a consumer of its own: one that is connected already takes most of a second to learn of a new topic.
     The end of a partition is told by its EOF event, since markers, aborted records and compacted gaps leave no record
     to count.
@@ -56,8 +58,9 @@ def read_to(settings: Settings, starts: dict[Place, int], ends: dict[Place, int]
 
 
 def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -> Iterator[list[Record]]:
-    moved = time.monotonic()
+    silent = 0.0  # seconds of waiting here; what the reader does between two chunks does not count
     while remaining:
+        began = time.monotonic()
         chunk = []
         for message in _available(consumer):
             place = (message.topic(), message.partition())
@@ -69,12 +72,11 @@ def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 if message.offset() >= ends[place]:
                     remaining.discard(place)
-            elif not error.retriable():
+            elif not passes(error):
                 raise Fault(f"cannot read {place[0]}[{place[1]}]: {error.str()}")
-        if chunk:
-            moved = time.monotonic()
-            yield chunk
-        elif time.monotonic() - moved > STALLED_S:
+        silent = 0.0 if chunk else silent + time.monotonic() - began
+        yield chunk
+        if silent > STALLED_S:
             stuck = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(remaining))
             raise Fault(f"{stuck} cannot be read to its end for {STALLED_S:.0f} s: does a transaction hang there?")
 

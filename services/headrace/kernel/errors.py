@@ -4,6 +4,7 @@ Rejected            the domain says no: answered with an outcome, never retried
   KeyMismatch, WrongPartition, VersionConflict, …   what the engine itself refuses, below
 Fault               the world broke: the process ends with this line, and a supervisor restarts it
   Misconfigured     a setting, a contract or a topic is not as it must be: restarting will not help
+  TooMuchParked     one partition cannot go on: it stops, and the process goes on with its others
 """
 
 
@@ -97,3 +98,11 @@ class Fault(Exception):  # noqa: N818 - read as "a fault", beside "rejected"
 
 class Misconfigured(Fault):
     """A setting, a contract or a topic is not as it must be; the message says what to change."""
+
+
+class TooMuchParked(Fault):
+    """More waits in one partition than may wait there: it stops until a fixed version, or a higher cap, is deployed."""
+
+    def __init__(self, place: tuple[str, int], message: str) -> None:
+        super().__init__(message)
+        self.place = place

@@ -10,11 +10,11 @@ from structlog import get_logger
 
 from headrace.failpoint import Failpoints
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place
+from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
 from headrace.kafka.reading import list_offsets
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import JOURNAL, App
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, TooMuchParked
 from headrace.postgres.checkpoint import Step, advance, positions, was_committed
 from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
@@ -66,6 +66,7 @@ class Projector:
         self._projection: Projection = ViewFold(connection, views[0]) if views else Journal()
         self._parking = Parking(self._name)
         self._positions: dict[Place, int] = {}
+        self.stopped: dict[Place, str] = {}
         self._consumer = BatchConsumer(
             consumer_config(settings, group_of(self._name)),
             self._topics,
@@ -91,38 +92,40 @@ class Projector:
         pairs, unreadable = self._reader.read(batch.messages)
         if unreadable and self.stopping:
             return False  # a schema was not waited for to the end: the successor reads the batch again
-        work = Work(pairs, unreadable, self._steps(batch, pairs))
         try:
-            self._persist(work)
-        except Exception as error:
-            if judge(error) is not Rung.POISON:
-                raise
-            self._refuse_in_journal(work, error)
-            self._persist(work, search=True)
+            self._apply(Work(pairs, unreadable, self._steps(batch, pairs)))
+        except TooMuchParked as error:
+            self._halt(batch, error)
+            return True
         self._failpoints.reach("committed")
         self._positions.update(batch.next)
         self._consumer.commit_as_hint(batch.next)
         return True
 
-    def acquire(self, places: list[Place]) -> dict[Place, int]:
+    def acquire(self, places: set[Place]) -> Steps:
         """Start where the database says, not where Kafka does: rows and positions were committed together."""
-        if not places:
-            return {}
-        starts = self._offsets(places, OffsetSpec.earliest())
+        asked = sorted(places)
+        starts = self._offsets(asked, OffsetSpec.earliest())
         origin = find_origin(self._admin, self._topics)
+        yield
         found: dict[Place, int] = {}
 
         def take_over(connection: Connection) -> None:
             found.update(positions(connection, self._name, self._settings.instance, starts, origin))
             # After the positions: whoever parks a key later moves them, and is noticed by that.
             with connection.transaction(), connection.cursor() as cursor:
-                self._parking.load(cursor, places)
+                self._parking.load(cursor, asked)
 
         self._session.persist(take_over)
-        refuse_impossible(self._name, found, starts, self._offsets(places, OffsetSpec.latest()))
+        yield
+        refuse_impossible(self._name, found, starts, self._offsets(asked, OffsetSpec.latest()))
         self._refuse_lost(found)
-        self._positions.update(found)
-        log.info("partitions acquired", projector=self._name, partitions=sorted(found))
+        for place in asked:
+            if place in places:
+                self._positions[place] = found[place]
+            else:
+                self._parking.forget(place)
+        log.info("partitions acquired", projector=self._name, partitions=sorted(places))
         return found
 
     def release(self, places: list[Place]) -> None:
@@ -130,7 +133,26 @@ class Projector:
         for place in places:
             self._positions.pop(place, None)
             self._parking.forget(place)
+            self.stopped.pop(place, None)
         log.info("partitions released", projector=self._name, partitions=sorted(places))
+
+    def _apply(self, work: Work) -> None:
+        """Write the batch, and when something in it is poison, all around that."""
+        try:
+            self._persist(work)
+        except Exception as error:
+            if judge(error) is not Rung.POISON:
+                raise
+            self._refuse_in_journal(work, error)
+            self._persist(work, search=True)
+
+    def _halt(self, batch: Batch, why: TooMuchParked) -> None:
+        """Go on without a partition. It stays this process's, so that no other runs into the same."""
+        log.error("partition stopped", topic=why.place[0], partition=why.place[1], why=str(why))
+        self.stopped[why.place] = str(why)
+        self._parking.forget(why.place)
+        self._consumer.halt(why.place)
+        self._consumer.rewind(batch)
 
     def _persist(self, work: Work, *, search: bool = False) -> None:
         """Rows, parked events and positions in one transaction, until it is known to be committed."""

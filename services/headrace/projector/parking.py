@@ -13,7 +13,7 @@ import psycopg
 from structlog import get_logger
 
 from headrace.kafka.consumer import Place, Record
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import TooMuchParked
 from headrace.postgres.ladder import Rung, judge
 from headrace.projector.projection import Projection
 from headrace.projector.reading import Pair, Unreadable, key_of, place_of
@@ -77,8 +77,8 @@ class Parking:
     ) -> None:
         """Apply what can be applied and park the rest, within the batch's transaction, after its advance.
 
-        With `search` poison is looked for by halves, in savepoints; without it, it is raised. `Fault` when too much
-        is parked.
+        With `search` poison is looked for by halves, in savepoints; without it, it is raised. `TooMuchParked` when
+        it is.
         """
         self.load(cursor, {place_of(record) for record, _ in [*pairs, *unreadable]})
         broken: dict[tuple[Place, str], int] = {}
@@ -138,10 +138,11 @@ class Parking:
             why=reason(error),
         )
         if len(queues) > self._max_keys:
-            raise Fault(
+            raise TooMuchParked(
+                (topic, number),
                 f"{self._projector}: more than {self._max_keys} keys of {topic}[{number}] would be parked, the last at "
                 f"offset {record.offset()} ({reason(error)}): this is no fault of single events; mend the view, then "
-                f"redrive what is parked"
+                f"redrive what is parked",
             )
 
     def _store(self, cursor: psycopg.Cursor[Any], parked: list[Parked]) -> None:
@@ -152,9 +153,10 @@ class Parking:
             self._queues[place_of(record)][key_of(record)] += 1
         for (topic, number), queues in self._queues.items():
             if sum(queues.values()) > self._max_records:
-                raise Fault(
+                raise TooMuchParked(
+                    (topic, number),
                     f"{self._projector}: more than {self._max_records} events of {topic}[{number}] would wait behind "
-                    f"parked ones: redrive or discard them with `headrace parked`"
+                    f"parked ones: redrive or discard them with `headrace parked`",
                 )
 
     def _row(self, record: Record, error: Exception | None) -> tuple[Any, ...]:

@@ -1,0 +1,197 @@
+"""Batches of owned partitions on a real group: who fetches what, and when, while members come and go."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from headrace.kafka.clients import consumer_config
+from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
+from headrace.settings import Settings
+from servers import Kafka
+
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(120)]
+
+PARTITIONS = 8
+
+
+class Member:
+    """An owner that is ready for a partition when `gate` says so, and remembers what it was given."""
+
+    def __init__(self, kafka: Kafka, topic: str, gate: Callable[[Place], bool] = lambda _: True) -> None:
+        self.owned: set[Place] = set()
+        self.acquired: list[Place] = []
+        self.seen: list[tuple[Place, int]] = []
+        self.steps = 0
+        self._gate = gate
+        settings = Settings(KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HEADRACE_PROFILE="local")
+        config = consumer_config(settings, f"group-{topic}") | {"session.timeout.ms": 3000}
+        self.consumer = BatchConsumer(config, [topic], self, 100, 0.02)
+
+    def acquire(self, places: set[Place]) -> Steps:
+        while not all(map(self._gate, places)):
+            self.steps += 1
+            yield
+        self.owned |= places
+        self.acquired += sorted(places)
+        return dict.fromkeys(places, 0)
+
+    def release(self, places: list[Place]) -> None:
+        self.owned -= set(places)
+
+    def poll(self) -> Batch | None:
+        batch = self.consumer.poll(0.02)
+        if batch is not None:
+            self.seen += [((record.topic(), record.partition()), record.offset()) for record in batch.messages]
+        return batch
+
+
+@pytest.fixture
+def topic(kafka: Kafka) -> Iterator[str]:
+    """A topic with a record in each partition."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    name = f"owned-{uuid4().hex[:8]}"
+    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
+    fill(kafka, name)
+    yield name
+    admin.delete_topics([name])[name].result()
+
+
+def fill(kafka: Kafka, topic: str) -> None:
+    """One more record in each partition."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for number in range(PARTITIONS):
+        producer.produce(topic, b"record", partition=number)
+    assert producer.flush(20) == 0
+
+
+@contextmanager
+def closing(*members: Member) -> Iterator[None]:
+    with ExitStack() as stack:
+        for member in members:
+            stack.callback(member.consumer.close)
+        yield
+
+
+def turn(members: list[Member], until: Callable[[], bool], what: str, seconds: float = 40) -> None:
+    """Poll all members in turn until something holds."""
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, what
+        for member in members:
+            member.poll()
+
+
+def every(topic: str) -> set[Place]:
+    return {(topic, number) for number in range(PARTITIONS)}
+
+
+def test_a_partition_is_fetched_only_when_its_owner_is_ready(kafka: Kafka, topic: str) -> None:
+    ready: list[bool] = []
+    member = Member(kafka, topic, lambda _: bool(ready))
+    with closing(member):
+        turn([member], lambda: member.steps > 20, "it is asked again and again")
+        assert not member.seen
+        ready.append(True)
+        turn([member], lambda: len(member.seen) == PARTITIONS, "all records come")
+        assert {place for place, _ in member.seen} == every(topic)
+
+
+def test_partitions_that_are_ready_go_on_while_others_are_made_ready(kafka: Kafka, topic: str) -> None:
+    ready: list[bool] = []
+    first = Member(kafka, topic)
+    with closing(first):
+        turn([first], lambda: len(first.owned) == PARTITIONS, "one member owns all")
+        second = Member(kafka, topic)
+        turn([first, second], lambda: len(second.owned) == PARTITIONS // 2, "two share")
+        first._gate = lambda _: bool(ready)
+        kept = set(first.owned)
+        second.consumer.close()
+        steps = first.steps
+        turn([first], lambda: first.steps > steps, "the other half comes back, and is not ready")
+        first.seen.clear()
+        fill(kafka, topic)
+        turn([first], lambda: {place for place, _ in first.seen} == kept, "the first half goes on")
+        assert first.owned == kept
+        ready.append(True)
+        turn([first], lambda: first.owned == every(topic), "then all is owned")
+
+
+def test_a_partition_that_is_revoked_while_it_is_made_ready_is_not_taken(kafka: Kafka, topic: str) -> None:
+    ready: list[bool] = []
+    slow = Member(kafka, topic, lambda _: bool(ready))
+    with closing(slow):
+        turn([slow], lambda: slow.steps > 0, "it begins with all")
+        quick = Member(kafka, topic)
+        with closing(quick):
+            turn([slow, quick], lambda: len(quick.owned) == PARTITIONS // 2, "half of them go elsewhere meanwhile")
+            ready.append(True)
+            turn([slow, quick], lambda: len(slow.owned) == PARTITIONS // 2, "the rest is taken")
+            assert slow.owned | quick.owned == every(topic)
+            assert not slow.owned & quick.owned
+            turn([slow, quick], lambda: len(slow.seen) + len(quick.seen) == PARTITIONS, "each record comes once")
+            assert {place for place, _ in slow.seen} == slow.owned
+        turn([slow], lambda: slow.owned == every(topic), "what comes back is acquired anew")
+        assert len(slow.acquired) == PARTITIONS
+
+
+def test_a_halted_partition_stands_still_and_is_still_this_members(kafka: Kafka, topic: str) -> None:
+    member = Member(kafka, topic)
+    with closing(member):
+        turn([member], lambda: len(member.seen) == PARTITIONS, "all records come")
+        member.consumer.halt((topic, 3))
+        fill(kafka, topic)
+        turn([member], lambda: len(member.seen) == 2 * PARTITIONS - 1, "all but one go on")
+        other = Member(kafka, topic)
+        with closing(other):
+            turn([member, other], lambda: len(other.owned) == PARTITIONS // 2, "a rebalance does not mind")
+            assert member.owned | other.owned == every(topic)
+
+
+def test_what_goes_wrong_in_an_acquisition_is_raised_by_poll(kafka: Kafka, topic: str) -> None:
+    def refuse(place: Place) -> bool:
+        raise ZeroDivisionError(f"{place}")
+
+    member = Member(kafka, topic, refuse)
+    with closing(member), pytest.raises(ZeroDivisionError):
+        turn([member], lambda: False, "it raises")
+    assert not member.owned
+
+
+def test_batches_read_again_are_the_same(kafka: Kafka, topic: str) -> None:
+    member = Member(kafka, topic)
+    with closing(member):
+        turn([member], lambda: len(member.seen) == PARTITIONS, "all records come")
+        fill(kafka, topic)
+        batches: list[Batch | None] = []
+        turn([], lambda: bool(batches.append(member.consumer.poll(0.02)) or batches[-1]), "a batch comes")
+        first = batches[-1]
+        assert first is not None
+        member.consumer.rewind(first)
+        member.seen.clear()
+        turn([member], lambda: len(member.seen) >= len(first.messages), "it comes again")
+        assert set(first.first.items()) <= set(member.seen)
+
+
+def test_one_to_eight_members_own_each_partition_once_at_a_time(kafka: Kafka, topic: str) -> None:
+    members: list[Member] = []
+
+    def shared() -> bool:
+        owned = [place for member in members for place in member.owned]
+        assert len(owned) == len(set(owned)), "two members own one partition"
+        return set(owned) == every(topic) and max(map(len, (m.owned for m in members))) <= -(
+            -PARTITIONS // len(members)
+        )
+
+    with ExitStack() as stack:
+        for count in range(1, PARTITIONS + 1):
+            members.append(Member(kafka, topic))
+            turn(members, shared, f"{count} members share all partitions")
+        while len(members) > 1:
+            members.pop(0).consumer.close()
+            turn(members, shared, f"{len(members)} members share all partitions")
+        stack.callback(members[0].consumer.close)
