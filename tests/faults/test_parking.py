@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, murmur2
 
 from headrace.kafka.reading import high_watermarks
 from headrace.kernel.message import Outcome
@@ -239,13 +239,18 @@ def test_a_handler_killed_while_it_redrives_releases_all_or_nothing(house: Runni
     assert results(house) == {"KeyError": 2, "KeyParked": 2, "accepted": 4}
 
 
-def test_above_the_cap_the_partition_stops_and_a_higher_one_lets_it_go_on(house: Running) -> None:
+def test_above_the_cap_the_partition_stops_alone_and_a_higher_one_lets_it_go_on(house: Running) -> None:
     house.start("faulty", "handle", "lights", BROKEN_ROOM="attic", HEADRACE_PARKED_RECORDS="2")
     hang(house)
     switch(house, "bad-1", "bad-1")
     house.wait_until_quiet()
     switch(house, "bad-1")
     house.wait(lambda: "3 commands would be parked, 2 may be" in house.log("faulty").read_text(), "it stops")
+    stopped = murmur2(b"bad-1", PARTITIONS)
+    elsewhere = [lamp for lamp in LAMPS if murmur2(lamp.encode(), PARTITIONS) != stopped]
+    switch(house, *elsewhere)
+    house.wait(lambda: results(house)["accepted"] == len(elsewhere), "the others go on")
+    assert not house.services.exits
     house.services.stop("faulty")
     house.start("fixed", "handle", "lights", HEADRACE_PARKED_RECORDS="3")
     assert parked(house, "redrive", "lights", "bad-1")["result"] == "redriven"
