@@ -16,7 +16,7 @@ from headrace.avro.codec import BROKEN
 from headrace.avro.contract import Contract, split
 from headrace.avro.guard import as_written
 from headrace.avro.schema import Schema
-from headrace.avro.straight import Piece, reader_for, source_of, writer_for
+from headrace.avro.straight import Piece, reader_for, source_of, whole_reader_for, writer_for
 from headrace.kernel.message import CommandMeta, EventMeta, Outcome
 from messages import messages, outcomes, shipped_catalogue
 
@@ -106,6 +106,44 @@ def test_a_shipped_record_is_written_and_read_as_by_fastavro(name: str, data: st
         assert frame[start:place] == written(schema, value)
     assert frame.startswith(PREFIX)
     assert place == len(frame)
+
+
+@pytest.mark.parametrize("name", TYPES)
+@given(st.data())
+def test_a_shipped_record_is_read_whole_as_it_is_piece_by_piece(name: str, data: st.DataObject) -> None:
+    writer, _ = straight(name)
+    parts = data.draw(values(name))
+    frame = changed(writer(*parts), data) if data.draw(st.booleans()) else writer(*parts)
+    whole = read_or_refused(whole_reader_for(*pieces(CONTRACTS[name])), frame, len(PREFIX))
+    found: list[Any] = []
+    place = len(PREFIX)
+    for piece in pieces(CONTRACTS[name]):
+        value, place = (
+            (None, place) if piece is None else read_or_refused(reader_for(*piece), frame, place) or (None, -1)
+        )
+        if place < 0:
+            assert whole is None
+            return
+        found += (value, place)
+    assert repr(whole) == repr(tuple(found))
+
+
+@pytest.mark.parametrize("name", TYPES)
+@given(st.data())
+def test_a_shipped_record_with_a_part_that_is_ready_is_written_the_same(name: str, data: st.DataObject) -> None:
+    """Each field of that part was written by itself, in a record of its own."""
+    writer, _ = straight(name)
+    parts = data.draw(values(name))
+    shapes = pieces(CONTRACTS[name])
+    ready = 0 if shapes[0] is not None else 1
+    schema, kind = shapes[ready] or (None, type(None))
+    types = {field["name"]: field["type"] for field in schema["fields"]}
+    fields = [
+        written({"type": "record", "name": "Alone", "fields": [{"name": each, "type": types[each]}]}, parts[ready])
+        for each in kind.__struct_fields__
+    ]
+    rest = [part for part in parts[ready + 1 :] if part is not None]
+    assert writer_for(*shapes, PREFIX, ("meta", "body")[ready])(*fields, *rest) == writer(*parts)
 
 
 @pytest.mark.parametrize("name", TYPES)

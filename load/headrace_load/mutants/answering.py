@@ -9,18 +9,19 @@ from headrace.handler.replies import Answer
 from headrace_load.mutants.wrapping import Mutant, Strikes
 
 
-def skip_version(right: Any, strikes: Strikes, replies: Any, event: Any, meta: Any, after: Any, *more: Any) -> Any:
+def skip_version(right: Any, strikes: Strikes, replies: Any, decoded: Any, *more: Any) -> Any:
     """An aggregate's versions leave one out, and go on from there."""
-    if meta.aggregate_id in strikes.seen or strikes.once():
-        strikes.seen.add(meta.aggregate_id)
-        after = structs.replace(after, version=after.version + 1)
-    return right(replies, event, meta, after, *more)
+    offset, at, steps, version = more
+    if decoded.meta.aggregate_id in strikes.seen or strikes.once():
+        strikes.seen.add(decoded.meta.aggregate_id)
+        steps = [(event, structs.replace(after, version=after.version + 1)) for event, after in steps]
+    return right(replies, decoded, offset, at, steps, version)
 
 
-def tell_other_time(right: Any, strikes: Strikes, replies: Any, *more: Any) -> Any:
-    """An event has the time of the process's clock, and not that of its command."""
-    *others, at = more
-    return right(replies, *others, round(time.time() * 1000) + 1 if strikes.once() else at)
+def tell_other_time(right: Any, strikes: Strikes, replies: Any, decoded: Any, *more: Any) -> Any:
+    """An event and its outcome have the time of the process's clock, and not that of their command."""
+    offset, at, *others = more
+    return right(replies, decoded, offset, round(time.time() * 1000) + 1 if strikes.once() else at, *others)
 
 
 def keep_state(right: Any, strikes: Strikes, partition: Any, aggregate: Any, *more: Any, **named: Any) -> None:
@@ -70,10 +71,10 @@ def skip_command(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) 
     return structs.replace(batch, messages=[record for record in batch.messages if not strikes.once()])
 
 
-EVENT: Final = "headrace.handler.replies:Replies.event"
+ACCEPTED: Final = "headrace.handler.replies:Replies.accepted"
 MUTANTS: Final = (
-    Mutant(skip_version, EVENT),
-    Mutant(tell_other_time, EVENT),
+    Mutant(skip_version, ACCEPTED),
+    Mutant(tell_other_time, ACCEPTED),
     Mutant(keep_state, "headrace.handler.partition:Partition.__init__"),
     Mutant(keep_overlay, "headrace.handler.partition:Partition.discard"),
     Mutant(answer_anew, "headrace.handler.window:Window.find"),

@@ -4,7 +4,6 @@ Framing is Confluent's: a zero byte, the schema id in four bytes, the Avro body.
 through `Codec.decode`: handlers, projectors, tools. Straight-line functions do the work, fastavro where schemas differ.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from headrace.avro.contract import ENVELOPE, Catalogue, Contract
 from headrace.avro.forms import Form, form_of
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
-from headrace.kernel.message import CommandMeta, DiscardParked, EventMeta, Outcome, RedriveParked
+from headrace.kernel.message import CommandMeta, DiscardParked, EventMeta, Later, Outcome, RedriveParked
 
 PREFIX_LENGTH: Final = 5
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -60,65 +59,107 @@ class Codec:
         # A field that only the class has would vanish when written, and with it what a restored state should be.
         for disagreement in mismatches(app, catalogue):
             raise Misconfigured(disagreement)
-        self._by_id: dict[int, Form] = {}
+        self._by_id: dict[bytes, Form] = {}
         for contract in catalogue.contracts:
             if (contract.domain, contract.name) in types:
                 kind, state, upcast = types[contract.domain, contract.name]
                 meta = CommandMeta if contract.kind == "command" else EventMeta
-                self._by_id[contract.id] = form_of(contract, catalogue, (meta, kind, state), upcast)
-        self._by_type = {kind: self._by_id[catalogue.newest[key].id] for key, (kind, *_) in types.items()}
+                self._by_id[contract.prefix] = form_of(contract, catalogue, (meta, kind, state), upcast)
+        self._by_type = {kind: self._by_id[catalogue.newest[key].prefix] for key, (kind, *_) in types.items()}
+        self._writers = {kind: (form.name, form.write) for kind, form in self._by_type.items() if form.write}
 
     def decode(self, frame: bytes | None) -> Decoded:
         """The message in a record's value; `Undecodable` says what is wrong with it."""
-        frame, form = self._form_of(frame)
-        meta = state = None
-        start = PREFIX_LENGTH
+        form = self._by_id.get(frame[:PREFIX_LENGTH]) if frame is not None else None
+        if frame is None or form is None or len(frame) > MAX_RECORD_BYTES:
+            raise _unknown(frame)
         try:
-            if form.read_meta is not None:
-                meta, start = form.read_meta(frame, PREFIX_LENGTH)
-                if start > MAX_META_BYTES:
-                    raise Undecodable(f"{start} bytes of meta, more than the {MAX_META_BYTES} that it may have")
-            body, end = form.read_body(frame, start)
-            if form.read_state is not None:
-                state, end = form.read_state(frame, end)
+            meta, start, body, _, state, end = form.read(frame, PREFIX_LENGTH)
         except BROKEN as error:
             raise Undecodable(f"not a {form.name}: {type(error).__name__}: {error}") from error
-        if end != len(frame):
-            raise Undecodable(f"{len(frame) - end} bytes too many for a {form.name}")
-        body_hash = body_digest(form.name, frame[start:]) if form.is_command else b""
+        if end != len(frame) or start > MAX_META_BYTES:
+            raise _misplaced(form, start, end, frame)
+        body_hash = b""
+        if form.digest is not None:
+            digest = form.digest.copy()
+            digest.update(frame[start:])
+            body_hash = digest.digest()
         if form.upcast is not None:
             body = _lifted(body, form.upcast)
         return Decoded(form.contract, meta, body, state, body_hash)
 
-    def _form_of(self, frame: bytes | None) -> tuple[bytes, Form]:
-        """The frame that there is, and how to read it, by the id in its first bytes."""
-        if frame is None:
-            raise Undecodable("no value")
-        if len(frame) > MAX_RECORD_BYTES:
-            raise Undecodable(f"{len(frame)} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
-        if len(frame) < PREFIX_LENGTH or frame[0] != 0:
-            raise Undecodable("not in Confluent framing: a zero byte, four bytes of schema id, the Avro body")
-        form = self._by_id.get(int.from_bytes(frame[1:PREFIX_LENGTH], "big"))
-        if form is None:
-            raise UnknownSchema(f"schema id {int.from_bytes(frame[1:PREFIX_LENGTH], 'big')} is not in the lock file")
-        return frame, form
+    def decode_event(self, frame: bytes | None) -> Decoded:
+        """The same for an event, but for its state, which is a `Later`: most readers of events never ask for it."""
+        form = self._by_id.get(frame[:PREFIX_LENGTH]) if frame is not None else None
+        if frame is None or form is None or len(frame) > MAX_RECORD_BYTES:
+            raise _unknown(frame)
+        if form.read_early is None:
+            raise Undecodable(f"a {form.name} is no event")
+        try:
+            meta, start, body, place, _, _ = form.read_early(frame, PREFIX_LENGTH)
+        except BROKEN as error:
+            raise Undecodable(f"not a {form.name}: {type(error).__name__}: {error}") from error
+        if start > MAX_META_BYTES:
+            raise _misplaced(form, start, len(frame), frame)
+        if form.upcast is not None:
+            body = _lifted(body, form.upcast)
+        return Decoded(form.contract, meta, body, Later(_state_of, (form, frame, place)), b"")
 
     def encode(self, body: Struct, meta: Struct | None = None, state: Struct | None = None) -> bytes:
         """The record's value, written by the newest contract of the body's type; `Unencodable` when it does not fit."""
-        form = self._by_type[type(body)]
+        name, write = self._writers[type(body)]
         try:
-            return form.write(meta, body, state)
+            return write(meta, body, state)
         except BROKEN as error:
-            raise Unencodable(f"this {form.name} does not fit its schema: {error}") from error
+            raise unencodable(name, error) from error
+
+    def ready_writer(self, kind: type) -> Callable[..., bytes]:
+        """What writes events of a class whose meta's fields are bytes already, or outcomes all of whose fields are.
+
+        It takes them in the order of the class, then, for an event, body and state. It raises what `BROKEN` lists.
+        """
+        write = self._by_type[kind].write_ready
+        assert write is not None  # noqa: S101 - commands are written by others
+        return write
 
     def name_of(self, kind: type) -> str:
         """The record name that messages of a type are written under."""
         return self._by_type[kind].name
 
 
-def body_digest(name: str, body: bytes) -> bytes:
-    """What two commands of one id are compared by: a hash of the type and the own fields, without the meta."""
-    return hashlib.blake2b(b"%b\0%b" % (name.encode(), body), digest_size=16).digest()
+def unencodable(name: str, error: Exception) -> Unencodable:
+    """The error of a message whose writer raised that."""
+    return Unencodable(f"this {name} does not fit its schema: {error}")
+
+
+def _unknown(frame: bytes | None) -> Undecodable:
+    """Why there is no form for a frame."""
+    if frame is None:
+        return Undecodable("no value")
+    if len(frame) > MAX_RECORD_BYTES:
+        return Undecodable(f"{len(frame)} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
+    if len(frame) < PREFIX_LENGTH or frame[0] != 0:
+        return Undecodable("not in Confluent framing: a zero byte, four bytes of schema id, the Avro body")
+    return UnknownSchema(f"schema id {int.from_bytes(frame[1:PREFIX_LENGTH], 'big')} is not in the lock file")
+
+
+def _misplaced(form: Form, start: int, end: int, frame: bytes) -> Undecodable:
+    """What is wrong with a record whose parts end where they must not."""
+    if start > MAX_META_BYTES:
+        return Undecodable(f"{start} bytes of meta, more than the {MAX_META_BYTES} that it may have")
+    return Undecodable(f"{len(frame) - end} bytes too many for a {form.name}")
+
+
+def _state_of(form: Form, frame: bytes, place: int) -> Any:
+    """The state that an event ends with, from its place on."""
+    assert form.read_state is not None  # noqa: S101 - every event has one
+    try:
+        state, end = form.read_state(frame, place)
+    except BROKEN as error:
+        raise Undecodable(f"not a {form.name}: {type(error).__name__}: {error}") from error
+    if end != len(frame):
+        raise _misplaced(form, 0, end, frame)
+    return state
 
 
 def peek_version(frame: bytes) -> int:

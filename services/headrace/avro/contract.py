@@ -30,6 +30,11 @@ class Contract(Struct, frozen=True):
         """The record's name without its namespace."""
         return self.record.rpartition(".")[2]
 
+    @property
+    def prefix(self) -> bytes:
+        """What every record of it begins with in Confluent's framing: a zero byte and the id."""
+        return self.id.to_bytes(5, "big")
+
 
 class Catalogue:
     """All contracts that were ever locked, by id, and the newest of each record, by domain and name."""

@@ -1,5 +1,6 @@
 """How records of one contract are read and written: by straight-line functions, or by fastavro where those cannot."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import date
 from io import BytesIO
@@ -12,27 +13,38 @@ from msgspec import Struct
 from headrace.avro.contract import Catalogue, Contract, split
 from headrace.avro.guard import as_wanted, as_written
 from headrace.avro.schema import Schema
-from headrace.avro.straight import NotStraight, Piece, reader_for, writer_for
+from headrace.avro.straight import NotStraight, Piece, reader_for, whole_reader_for, writer_for
 
 NATIVE: Final = (bytes, date)
 
-Reader: TypeAlias = Callable[[bytes, int], tuple[Any, int]]
-"""From a frame and a place in it to the Struct that lies there and the place after it."""
+Parts: TypeAlias = tuple[Any, int, Any, int, Any, int]
+"""Meta, body and state, each with the place behind it; None for what a kind of record has not."""
+Reader: TypeAlias = Callable[[bytes, int], Parts]
+"""From a frame and a place in it to the parts that lie there."""
+ReaderOfOne: TypeAlias = Callable[[bytes, int], tuple[Any, int]]
+"""From a frame and a place in it to the Struct that lies there and the place behind it."""
 Writer: TypeAlias = Callable[[Any, Any, Any], bytes]
 """From meta, body and state to a frame."""
+Pieces: TypeAlias = tuple[Piece | None, Piece, Piece | None]
 
 
 class Form(Struct, frozen=True):
-    """A contract's functions; a record has no meta or no state where their reader is None."""
+    """A contract's functions; those that write are the newest contract's only.
+
+    An event's `read_early` stops before the state, which `read_state` reads from there. `write_ready` takes the fields
+    of an event's meta, or of an outcome, as bytes, each by itself, instead of the whole. A command's `digest` has seen
+    its name, and is to be copied. What a kind of record has no use for is None.
+    """
 
     contract: Contract
     name: str
-    is_command: bool
-    read_meta: Reader | None
-    read_body: Reader
-    read_state: Reader | None
-    write: Writer
+    read: Reader
+    write: Writer | None
     upcast: Callable[[Any], Any] | None
+    digest: Any = None
+    read_early: Reader | None = None
+    read_state: ReaderOfOne | None = None
+    write_ready: Callable[..., bytes] | None = None
 
 
 def form_of(
@@ -40,27 +52,51 @@ def form_of(
 ) -> Form:
     """The form of a contract whose meta, body and state become `kinds`; an older one is resolved to the newest."""
     newest = catalogue.newest[contract.domain, contract.name]
-    writers = split(contract)
-    wanted: tuple[Schema | None, ...] = split(newest) if newest.id != contract.id else (None, None, None)
-    readers = [
-        _reader(writer, reader, kind) if writer else None
-        for writer, reader, kind in zip(writers, wanted, kinds, strict=True)
-    ]
-    body = readers[1]
+    meta, body, state = (
+        (schema, kind) if schema is not None else None for schema, kind in zip(split(contract), kinds, strict=True)
+    )
     assert body is not None  # noqa: S101 - every record has fields of its own, if only none of them
+    is_newest, pieces = newest.id == contract.id, (meta, body, state)
+    wanted = (None, None, None) if is_newest else split(newest)
+    ready = {"event": "meta", "outcome": "body"}.get(contract.kind)
     return Form(
         contract,
         contract.name,
-        contract.kind == "command",
-        readers[0],
-        body,
-        readers[2],
-        _writer([(schema, kind) if schema else None for schema, kind in zip(writers, kinds, strict=True)], contract.id),
+        _reader(pieces, wanted),
+        _writer(pieces, contract.prefix) if is_newest else None,
         upcast,
+        digest=digest_of(contract.name) if contract.kind == "command" else None,
+        read_early=_reader((meta, body, None), wanted) if state else None,
+        read_state=_reader_of_one(*state, wanted[2]) if state else None,
+        write_ready=_writer(pieces, contract.prefix, ready) if is_newest and ready else None,
     )
 
 
-def _reader(writer: Schema, wanted: Schema | None, kind: type) -> Reader:
+def digest_of(name: str) -> Any:
+    """What two commands of one id are compared by, before it has seen the bytes of the command's own fields."""
+    return hashlib.blake2b(name.encode() + b"\0", digest_size=16)
+
+
+def _reader(pieces: Pieces, wanted: tuple[Schema | None, ...]) -> Reader:
+    """One straight-line function where that can be made, else a piece after the other."""
+    if not any(wanted):
+        try:
+            return whole_reader_for(*pieces)
+        except NotStraight:
+            pass
+    readers = [piece and _reader_of_one(*piece, newer) for piece, newer in zip(pieces, wanted, strict=True)]
+
+    def read(frame: bytes, at: int) -> Parts:
+        found: list[Any] = []
+        for reader in readers:
+            value, at = reader(frame, at) if reader else (None, at)
+            found += (value, at)
+        return tuple(found)
+
+    return read
+
+
+def _reader_of_one(writer: Schema, kind: type, wanted: Schema | None) -> ReaderOfOne:
     """Straight-line where a record is read as it was written, fastavro where it is resolved to a newer schema."""
     if wanted is None:
         try:
@@ -78,19 +114,18 @@ def _reader(writer: Schema, wanted: Schema | None, kind: type) -> Reader:
     return read
 
 
-def _writer(pieces: list[Piece | None], schema_id: int) -> Writer:
-    prefix = schema_id.to_bytes(5, "big")
-    meta, body, state = pieces
-    assert body is not None  # noqa: S101 - as above
+def _writer(pieces: Pieces, prefix: bytes, ready: str = "") -> Callable[..., bytes]:
+    """Likewise; the meta, which may be `ready`, is our own and always straight."""
     try:
-        return writer_for(meta, body, state, prefix)
+        return writer_for(*pieces, prefix, ready)
     except NotStraight:
-        schemas = [piece and as_written(piece[0]) for piece in pieces]
+        write_meta = writer_for(pieces[0], None, None, prefix, ready)
+        schemas = [piece and as_written(piece[0]) for piece in pieces[1:]]
 
     def write(*values: Any) -> bytes:
-        target = BytesIO(prefix)
-        target.seek(len(prefix))
-        for schema, value in zip(schemas, values, strict=True):
+        target = BytesIO()
+        target.write(write_meta(*values[:-2]) if ready else write_meta(values[0], None, None))
+        for schema, value in zip(schemas, values[-2:], strict=True):
             if schema is not None:
                 schemaless_writer(target, schema, msgspec.to_builtins(value, builtin_types=NATIVE))
         return target.getvalue()

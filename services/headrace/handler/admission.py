@@ -20,7 +20,8 @@ from headrace.kernel.errors import (
 from headrace.kernel.message import CommandMeta
 
 MAX_ID_LENGTH: Final = 200
-UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Without a group, which would cost the match half as much again.
+is_uuid: Final = re.compile(r"H{8}-H{4}-H{4}-H{4}-H{12}".replace("H", "[0-9a-fA-F]")).fullmatch
 
 
 class Admission(Struct, frozen=True):
@@ -32,21 +33,27 @@ class Admission(Struct, frozen=True):
 
     def admit(self, key: bytes | None, meta: CommandMeta, version: int, at: int) -> None:
         """Raise the `Rejected` that a command deserves whose aggregate is at that version."""
-        if key is None or key != meta.aggregate_id.encode():
+        name = meta.aggregate_id
+        if key is None or key != name.encode():
             raise KeyMismatch
         if version == 0:
-            self._refuse_bad_key(key, meta.aggregate_id)
-        if not UUID.fullmatch(meta.command_id):
+            self._refuse_bad_key(key, name)
+        if not is_uuid(meta.command_id):
             raise CommandIdInvalid
-        for text in (meta.actor, meta.correlation_id, meta.causation_id):
-            if text is not None and (len(text) > MAX_ID_LENGTH or "\0" in text):
-                raise EnvelopeInvalid
-        if meta.issued_at is not None:
-            if at - meta.issued_at > self.span_ms - SKEW_MS:
+        actor, correlation_id, causation_id = meta.actor, meta.correlation_id, meta.causation_id
+        if (
+            (actor is not None and (len(actor) > MAX_ID_LENGTH or "\0" in actor))
+            or (correlation_id is not None and (len(correlation_id) > MAX_ID_LENGTH or "\0" in correlation_id))
+            or (causation_id is not None and (len(causation_id) > MAX_ID_LENGTH or "\0" in causation_id))
+        ):
+            raise EnvelopeInvalid
+        issued_at, expected_version = meta.issued_at, meta.expected_version
+        if issued_at is not None:
+            if at - issued_at > self.span_ms - SKEW_MS:
                 raise Expired
-            if meta.issued_at - at > SKEW_MS:
+            if issued_at - at > SKEW_MS:
                 raise IssuedInTheFuture
-        if meta.expected_version is not None and meta.expected_version != version:
+        if expected_version is not None and expected_version != version:
             raise VersionConflict
 
     def _refuse_bad_key(self, key: bytes, aggregate_id: str) -> None:

@@ -107,22 +107,22 @@ class Partition:
         """The domain's answer, or the engine's refusal; any other exception is our code's fault and changes nothing."""
         meta = decoded.meta
         name = meta.aggregate_id
-        now = self._overlay.get(name) or self._touch(name)
-        encoded: list[tuple[str, bytes]] = []
-        refusal: Rejected | None = None
-        after = now
+        now = self._overlay.get(name) or self._aggregates.get(name)
+        if type(now) is not Versioned:
+            now = self._touch(name)
         try:
             self._admit(key, meta, now.version, at)
+            after, steps = now, []
             for event in self._aggregate.decide(decoded.body, now.state, at):
                 after = Versioned(after.version + 1, self._aggregate.evolve(after.state, event))
-                encoded.append(self._replies.event(event, meta, after, offset, at))
+                steps.append((event, after))
+            events, outcome = self._replies.accepted(decoded, offset, at, steps, after.version)
         except Rejected as error:
-            refusal, encoded, after = error, [], now
-        outcome = self._replies.outcome(decoded, offset, at, refusal, after.version, len(encoded))
-        if encoded:
+            events, outcome = [], self._replies.outcome(decoded, offset, at, error, now.version)
+        if events:
             self._overlay[name] = after
         self._answered[meta.command_id] = outcome
-        return Answer(name, encoded, outcome)
+        return Answer(name, events, outcome)
 
     def _touch(self, name: str) -> Versioned:
         """The aggregate as it is, decoded when it is touched first."""

@@ -1,17 +1,39 @@
-"""What goes out for a command that came in: its events and its outcome, as bytes."""
+"""What goes out for a command that came in: its events and its outcome, as bytes.
 
-from typing import Any, Final
+They repeat most of what surrounds their command, so its bytes are made once and put into each.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn, TypeAlias
 
 from msgspec import Struct, structs
 
-from headrace.avro.codec import Codec, Decoded, Undecodable
+from headrace.avro.codec import BROKEN, Codec, Decoded, Undecodable, unencodable
+from headrace.avro.straight.to_bytes import LONG, NEAREST, SIZE, long, text, text_or_null
 from headrace.handler.notes import Headers
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import EventTooLarge, KeyParked, Rejected
-from headrace.kernel.message import ACCEPTED, PARKED, REFUSED, EventMeta, Outcome, Writer
+from headrace.kernel.message import (
+    ACCEPTED,
+    PARKED,
+    REFUSED,
+    CommandMeta,
+    DiscardParked,
+    Outcome,
+    RedriveParked,
+    Writer,
+)
 
 MAX_EVENT_BYTES: Final = 950_000
 UNTOLD: Final = "The code of {} breaks on this command; it waits, with all that follows it, for a fixed version."
+
+Verdict: TypeAlias = tuple[bytes, bytes, bytes]
+"""An outcome's result, code and message, as they are written."""
+Asked: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+"""Command id, aggregate id, log-append time, offset, correlation id, causation id and actor, as they are written."""
+NULL: Final = b"\0"
+FALSE: Final = b"\0"
+ACCEPTANCE: Final = (text(ACCEPTED), NULL, NULL)
 
 
 class Versioned(Struct, frozen=True):
@@ -29,12 +51,12 @@ class Answer(Struct, frozen=True):
     """
 
     key: str = ""
-    events: list[tuple[str, bytes]] = []
+    events: Sequence[tuple[str, bytes]] = ()
     outcome: bytes = b""
     set_aside: Undecodable | None = None
     parked: Exception | None = None
     trace: Headers = []
-    released: list["Answer"] = []
+    released: Sequence["Answer"] = ()
     mark: Headers = []
 
 
@@ -43,67 +65,102 @@ class Replies:
 
     def __init__(self, aggregate: Aggregate[Any, Any, Any], codec: Codec, writer: Writer) -> None:
         self._name = aggregate.name
-        self._event_types = frozenset(aggregate.event_types)
         self._codec = codec
-        self._writer = writer
+        self._event_writers = {kind: (kind.__name__, codec.ready_writer(kind)) for kind in aggregate.event_types}
+        self._write_outcome = codec.ready_writer(Outcome)
+        commands = (*aggregate.command_types, RedriveParked, DiscardParked)
+        self._command_names = {kind: text(kind.__name__) for kind in commands}
+        self._writer = text(writer.instance) + long(writer.restored_to)
+        self._at, self._at_bytes = 0, long(0)
 
-    def event(self, event: Any, meta: Any, after: Versioned, offset: int, at: int) -> tuple[str, bytes]:
-        """An event with its meta and the state after it, under its type's name."""
-        if type(event) not in self._event_types:
-            raise TypeError(f"{type(event).__name__} is not an event of {self._name}")
-        frame = self._codec.encode(
-            event,
-            EventMeta(
-                after.version,
-                f"{self._name}/{meta.aggregate_id}/{after.version}",
-                meta.aggregate_id,
-                at,
-                meta.command_id,
-                offset,
-                meta.correlation_id or meta.command_id,
-                meta.causation_id or meta.command_id,
-                meta.actor,
-                self._writer,
-            ),
-            after.state,
-        )
-        if len(frame) > MAX_EVENT_BYTES:
-            raise EventTooLarge
-        return type(event).__name__, frame
+    def accepted(
+        self, decoded: Decoded, offset: int, at: int, steps: Sequence[tuple[Any, Versioned]], version: int
+    ) -> tuple[list[tuple[str, bytes]], bytes]:
+        """The events, each with the aggregate after it, under its type's name; and the outcome that says so."""
+        asked = self._asked(decoded.meta, offset, at)
+        command_id, name, when, where, correlation_id, causation_id, actor = asked
+        events: list[tuple[str, bytes]] = []
+        for event, after in steps:
+            number = after.version
+            event_id = f"{self._name}/{decoded.meta.aggregate_id}/{number}".encode()
+            kind, write = self._event_writers.get(type(event)) or self._refuse_foreign(event)
+            try:
+                frame = write(
+                    LONG[number] if number < NEAREST else long(number),
+                    SIZE[len(event_id)] + event_id,
+                    name,
+                    when,
+                    command_id,
+                    where,
+                    correlation_id,
+                    causation_id,
+                    actor,
+                    self._writer,
+                    event,
+                    after.state,
+                )
+            except BROKEN as error:
+                raise unencodable(kind, error) from error
+            if len(frame) > MAX_EVENT_BYTES:
+                raise EventTooLarge
+            events.append((kind, frame))
+        return events, self._outcome(decoded, asked, ACCEPTANCE, version, len(events))
 
-    def outcome(
-        self, decoded: Decoded, offset: int, at: int, refusal: Exception | None, version: int, events: int = 0
-    ) -> bytes:
-        """How a command ends: accepted, refused by a `Rejected`, or parked for what is none or for `KeyParked`."""
-        meta = decoded.meta
-        result, code, message = (ACCEPTED, None, None) if refusal is None else self._verdict(refusal)
-        return self._codec.encode(
-            Outcome(
-                command_id=meta.command_id,
-                occurred_at=at,
-                aggregate_id=meta.aggregate_id,
-                command_type=decoded.contract.name,
-                command_offset=offset,
-                body_hash=decoded.body_hash,
-                result=result,
-                code=code,
-                message=message,
-                version=version,
-                events=events,
-                actor=meta.actor,
-                correlation_id=meta.correlation_id or meta.command_id,
-                causation_id=meta.causation_id or meta.command_id,
-            )
-        )
+    def outcome(self, decoded: Decoded, offset: int, at: int, refusal: Exception | None, version: int) -> bytes:
+        """How a command without events ends: refused by a `Rejected`, parked for anything else or for `KeyParked`."""
+        verdict = ACCEPTANCE if refusal is None else self._verdict(refusal)
+        return self._outcome(decoded, self._asked(decoded.meta, offset, at), verdict, version, 0)
 
     def repeat(self, known: Outcome, offset: int, at: int) -> bytes:
         """The first answer again, for a resend."""
         return self._codec.encode(structs.replace(known, command_offset=offset, occurred_at=at, repeated=True))
 
-    def _verdict(self, refusal: Exception) -> tuple[str, str, str]:
+    def _asked(self, meta: CommandMeta, offset: int, at: int) -> Asked:
+        """What the records of an answer repeat of its command."""
+        if at != self._at:  # many records of a batch have one time
+            self._at, self._at_bytes = at, long(at)
+        command_id = text(meta.command_id)
+        return (
+            command_id,
+            text(meta.aggregate_id),
+            self._at_bytes,
+            long(offset),
+            text(meta.correlation_id) if meta.correlation_id else command_id,
+            text(meta.causation_id) if meta.causation_id else command_id,
+            text_or_null(meta.actor),
+        )
+
+    def _outcome(self, decoded: Decoded, asked: Asked, verdict: Verdict, version: int, events: int) -> bytes:
+        command_id, name, when, where, correlation_id, causation_id, actor = asked
+        body_hash = decoded.body_hash
+        result, code, message = verdict
+        return self._write_outcome(
+            command_id,
+            when,
+            name,
+            self._command_names[type(decoded.body)],
+            where,
+            SIZE[len(body_hash)] + body_hash,
+            result,
+            code,
+            message,
+            LONG[version] if version < NEAREST else long(version),
+            LONG[events] if events < NEAREST else long(events),
+            FALSE,
+            actor,
+            correlation_id,
+            causation_id,
+        )
+
+    def _verdict(self, refusal: Exception) -> Verdict:
         """What an exception says may quote the command: only its class is told."""
         if isinstance(refusal, KeyParked):
-            return PARKED, refusal.code, refusal.message
-        if isinstance(refusal, Rejected):
-            return REFUSED, refusal.code, refusal.message
-        return PARKED, type(refusal).__name__, UNTOLD.format(self._name)
+            result, code, message = PARKED, refusal.code, refusal.message
+        elif isinstance(refusal, Rejected):
+            result, code, message = REFUSED, refusal.code, refusal.message
+        else:
+            result, code, message = PARKED, type(refusal).__name__, UNTOLD.format(self._name)
+        return text(result), text_or_null(code), text_or_null(message)
+
+    def _refuse_foreign(self, event: Any) -> NoReturn:
+        raise TypeError(f"{type(event).__name__} is not an event of {self._name}")

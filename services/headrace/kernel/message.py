@@ -3,9 +3,10 @@
 Times are whole milliseconds since 1970 in UTC, as Kafka keeps them; offsets and versions are whole numbers.
 """
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 EventT = TypeVar("EventT")
 
@@ -84,16 +85,36 @@ class DiscardParked(Struct, frozen=True):
     reason: str
 
 
+class Later(Struct):
+    """A value that is made when it is first asked for, of what it is made of."""
+
+    make: Callable[..., Any]
+    of: tuple[Any, ...]
+    made: Any = UNSET
+
+    def value(self) -> Any:
+        """The value; raises what making it raises."""
+        if self.made is UNSET:
+            self.made = self.make(*self.of)
+        return self.made
+
+
 class Fact(Struct, Generic[EventT], frozen=True):
-    """An event as it stands in the log: its meta, the state after it, and its coordinates."""
+    """An event as it stands in the log: its meta, the state after it, at once or later, and its coordinates."""
 
     event: EventT
     meta: EventMeta
-    state: Any
+    state_or_later: Any
     topic: str
     partition: int
     offset: int
     log_time: int
+
+    @property
+    def state(self) -> Any:
+        """The aggregate after the event; it is decoded when it is first asked for."""
+        state = self.state_or_later
+        return state.value() if type(state) is Later else state
 
     @property
     def aggregate_id(self) -> str:

@@ -6,12 +6,11 @@ from typing import Final
 
 from structlog import get_logger
 
-from headrace.avro.codec import PREFIX_LENGTH, Codec, Decoded, Undecodable, UnknownSchema
+from headrace.avro.codec import PREFIX_LENGTH, Codec, Decoded, UnknownSchema
 from headrace.avro.contract import read_lock
 from headrace.kafka.consumer import Place, Record
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
-from headrace.kernel.message import EventMeta
 from headrace.projector.reasons import printable
 from headrace.settings import Settings
 
@@ -49,16 +48,13 @@ class EventReader:
         """
         pairs: list[Pair] = []
         unreadable: list[Unreadable] = []
-        decode = self._codec.decode
+        decode = self._codec.decode_event
         for record in records:
             value = record.value()
             if value is None:
                 continue
             try:
-                decoded = decode(value)
-                if type(decoded.meta) is not EventMeta:
-                    raise Undecodable(f"a {decoded.contract.name} is no event")
-                pairs.append((record, decoded))
+                pairs.append((record, decode(value)))
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - an upcast is the domain's code, and may raise anything

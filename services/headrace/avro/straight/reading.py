@@ -4,7 +4,7 @@ In generated code `b` is the frame, `q` the place of the next byte and `end` the
 `b[p:q]`; whether the frame has all of it is asked once, at the end: places only grow, and no byte is read behind it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -32,12 +32,23 @@ GIVEN: Final[dict[str, Any]] = {
 }
 
 
-def reading(shape: Record) -> tuple[str, Callable[[bytes, int], tuple[Any, int]]]:
-    """Source of, and the function that reads the record at a place in a frame: `(bytes, place) -> (Struct, place)`."""
-    source = Source(f"{shape.name} -> {shape.cls.__name__}", "def read(b, q):", GIVEN)
+def reading(shapes: Sequence[Record | None]) -> tuple[str, Callable[[bytes, int], tuple[Any, ...]]]:
+    """Source of, and the function that reads records one after the other: `(bytes, place) -> (Struct, place, …)`.
+
+    After each record comes the place behind it; where there is no shape, None and the place where it would be.
+    """
+    known = [shape for shape in shapes if shape is not None]
+    about = ", ".join(f"{shape.name} -> {shape.cls.__name__}" for shape in known)
+    source = Source(about, "def read(b, q):", GIVEN)
     source.add("end = len(b)")
-    value = _read(source, shape, shape.cls.__name__)
-    source.add("if q > end:", "    raise EOFError('ends too early')", f"return {value}, q")
+    found = []
+    for number, shape in enumerate(shapes, 1):
+        found.append("None" if shape is None else _read(source, shape, shape.cls.__name__))
+        if number < len(shapes):
+            place = source.local("place")
+            source.add(f"{place} = q")
+            found.append(place)
+    source.add("if q > end:", "    raise EOFError('ends too early')", f"return {', '.join(found)}, q")
     return source.text, source.function("read")
 
 

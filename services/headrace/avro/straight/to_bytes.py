@@ -56,6 +56,24 @@ class Sizes(dict[int, bytes]):
         return self._branch + long(size)
 
 
+SIZE: Final = Sizes()
+SIZE_OF_SECOND: Final = Sizes(LONG[1])
+
+
+def text(value: str) -> bytes:
+    """Avro's string."""
+    found = value.encode()
+    return SIZE[len(found)] + found
+
+
+def text_or_null(value: str | None) -> bytes:
+    """A union of null and string, in this order."""
+    if value is None:
+        return b"\0"
+    found = value.encode()
+    return SIZE_OF_SECOND[len(found)] + found
+
+
 class Values(dict[Any, bytes]):
     """The bytes of the few values that there are."""
 

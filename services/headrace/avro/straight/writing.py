@@ -14,7 +14,7 @@ from headrace.avro.straight.source import Source
 
 GIVEN: Final[dict[str, Any]] = {
     "LONG": to_bytes.LONG,
-    "SIZE": to_bytes.Sizes(),
+    "SIZE": to_bytes.SIZE,
     "EPOCH": EPOCH,
     "date": date,
     "long": to_bytes.long,
@@ -29,7 +29,7 @@ GIVEN: Final[dict[str, Any]] = {
     "misfit": to_bytes.misfit,
 }
 # In a union a text's length and its branch are one part; a union of two with null has one of these.
-SIZES: Final = {index: to_bytes.Sizes(to_bytes.LONG[index]) for index in (0, 1)}
+SIZES: Final = {0: to_bytes.Sizes(to_bytes.LONG[0]), 1: to_bytes.SIZE_OF_SECOND}
 NEAREST: Final = to_bytes.NEAREST
 NOTHING: Final = "b''"
 NULL: Final = Simple("null")
@@ -79,18 +79,30 @@ class _Parts:
         self.source.add(opening, *(f"    {expression}," for expression in self.waiting), closing)
 
 
-def writing(parts: Sequence[tuple[str, Record | None]], prefix: bytes) -> tuple[str, Callable[..., bytes]]:
+def writing(
+    parts: Sequence[tuple[str, Record | None]], prefix: bytes, ready: str = ""
+) -> tuple[str, Callable[..., bytes]]:
     """Source of, and the function that takes the parts of a record by position and gives its frame, after the prefix.
 
-    What it is given for a part without a shape is left out.
+    What it is given for a part without a shape is left out. With a part that is `ready` it takes no such parts, and of
+    that one the bytes of each field, in the order of the class, which it only puts into the order of the schema.
     """
-    about = " + ".join(f"{shape.cls.__name__}" for _, shape in parts if shape is not None)
-    source = Source(f"{about} -> bytes", f"def write({', '.join(name for name, _ in parts)}):", GIVEN)
+    taken: list[str] = []
+    about: list[str] = []
+    for name, shape in parts:
+        if shape is None:
+            taken += [] if ready else [name]
+            continue
+        taken += [field for field, _ in shape.call] if name == ready else [name]
+        about.append(shape.cls.__name__ + " in bytes" * (name == ready))
+    source = Source(f"{' + '.join(about)} -> bytes", f"def write({', '.join(taken)}):", GIVEN)
     frame = _Parts(source)
     if prefix:
         frame.add(source.constant("PREFIX", prefix))
     for name, shape in parts:
-        if shape is not None:
+        if shape is not None and name == ready:
+            frame.add(*(member.attribute for member in shape.members))
+        elif shape is not None:
             _write(frame, shape, name)
     frame.finish()
     return source.text, source.function("write")
