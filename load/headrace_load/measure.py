@@ -71,7 +71,7 @@ def measure(database_url: str, schemas_dir: Path, domain: str) -> Measured:
                 cursor.itersize = 5_000
                 cursor.execute(EVENTS, [f"{domain}.events"])
                 for record, logged_at, copied_at in cursor:
-                    asked_at = schemas.meta(record)[0]["occurred_at"]
+                    asked_at = schemas.meta(record)["occurred_at"]
                     to_event.append(logged_at - asked_at)
                     to_journal.append(copied_at - asked_at)
                     first, last = min(first, asked_at), max(last, copied_at)

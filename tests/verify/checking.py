@@ -45,7 +45,8 @@ def read(past: Past, fold: Fold | None = None) -> Partition:
     read_parked(part, records["parked"])
     read_commands(part, SCHEMAS, records["commands"])
     read_outcomes(part, SCHEMAS, records["outcomes"])
-    read_events(part, SCHEMAS, records["events"], journal, (fold or Fold(MODELS["orders"], Check("", ""))).apply)
+    fold = fold or Fold(MODELS["orders"], Check("", ""))
+    read_events(part, SCHEMAS, records["events"], journal, fold.apply, lambda *_: None)
     return part
 
 
@@ -61,6 +62,7 @@ CHECKS: dict[str, Callable[[Partition, Check], None]] = {
     "versions": history.versions,
     "journal": history.journal,
     "facts": history.facts,
+    "writers": history.writers,
     "contracts": history.contracts,
     "answers": answers.answers,
     "parking": parking.parking,

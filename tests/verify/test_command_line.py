@@ -13,7 +13,7 @@ Printed = tuple[int, str, str]
 
 
 def report(*problems: str) -> Report:
-    passed, other = Check("versions", "versions are 1..n"), Check("rows", "rows are the fold")
+    passed, other = Check("versions", "versions are 1..n", ("I1", "I9")), Check("rows", "rows are the fold", ("I7",))
     passed.count(events=12_345)
     for problem in problems:
         other.problem(problem)
@@ -47,7 +47,7 @@ def test_a_report_without_problems_is_printed_and_the_exit_code_is_0(
     found.append(report())
     code, out, _ = run(capsys, monkeypatch)
     assert code == 0
-    assert "ok         versions   versions are 1..n: 12,345 events" in out
+    assert "ok         versions   I1 I9      versions are 1..n: 12,345 events" in out
     assert "all 2 checks passed (0.5 s)" in out
 
 
@@ -69,6 +69,7 @@ def test_a_program_gets_the_report_as_json(
     code, out, _ = run(capsys, monkeypatch, "--json")
     told = json.loads(out)
     assert (code, told["ok"], told["checks"][1]["problems"]) == (1, False, ["o-1 is wrong"])
+    assert [check["invariants"] for check in told["checks"]] == [["I1", "I9"], ["I7"]]
 
 
 def test_missing_addresses_and_schemas_are_one_line_and_the_exit_code_is_2(

@@ -125,10 +125,15 @@ def test_a_writer_that_takes_over_from_another_is_fine(part: Partition) -> None:
 
 
 def test_a_writer_that_was_superseded_and_still_writes_is_named(part: Partition) -> None:
-    part.events[1] = part.events[1]._replace(restored_to=5)
-    found = wrong(part)["facts"]
-    assert len(found) == 3
-    assert "its writer had restored to 0, an earlier one to 5" in found[0]
+    part.events[2] = part.events[2]._replace(restored_to=3)
+    found = wrong(part)["writers"]
+    assert len(found) == 2
+    assert "its writer had restored to 0, an earlier one to 3" in found[0]
+
+
+def test_a_writer_that_had_restored_what_it_wrote_itself_is_named(part: Partition) -> None:
+    part.events[-1] = part.events[-1]._replace(restored_to=part.events[-1].offset + 1)
+    assert wrong(part)["writers"] == ["orders.events[0] offset 8: its writer says that it had restored to 9"]
 
 
 def test_events_that_do_not_lie_in_the_order_of_their_commands_are_named(part: Partition) -> None:

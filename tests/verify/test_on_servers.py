@@ -1,11 +1,17 @@
 """The verifier on real Kafka and Postgres: it passes what is right, and names planted damage by the right check."""
 
+import json
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from headrace_load.verify import CannotVerify, verify
+from headrace_load.history import HistoryWriter, Sent
+from headrace_load.verify import CannotVerify, Evidence, verify
+from headrace_load.verify.partition import Job, Where
+from headrace_load.verify.processes import check_all
+from headrace_load.verify.rows import MODELS
+from headrace_load.verify.topics import Topics
 from servers import Kafka, Postgres, fresh_database
 from verify.past import Past
 from verify.past_on_servers import PARTITIONS, Written, commit_offsets, failed, save, schemas_of, topics_of_its_own
@@ -25,6 +31,46 @@ def test_a_past_without_damage_passes_every_check_and_says_what_was_counted(writ
     assert counted["rows"] == {"aggregates": 2, "set_aside": 0, "rows": 2, "missing": 0}
     assert counted["states"] == {"events": 5}
     assert counted["facts"] == {"events": 5, "with_command": 5}
+    assert counted["writers"] == {"events": 5, "takeovers": 1}
+    assert counted["isolation"] == {
+        "events_committed": 5, "outcomes_committed": 8, "parked_committed": 1,
+        "events_aborted": 3, "outcomes_aborted": 3, "parked_aborted": 3,
+    }  # fmt: skip
+    assert all(check.invariants for check in report.checks)
+
+
+def test_what_clients_and_handlers_noted_is_compared(written: Written, tmp_path: Path) -> None:
+    sent = Sent("c-9", written.past.domain, "o-1", 1, 2, "ok", 0, 77)
+    with HistoryWriter(tmp_path / "history.jsonl") as history:
+        history.write(sent)
+        history.complete()
+    told = {"event": "partition restored", "topic": f"{written.past.domain}.events", "partition": 0}
+    (tmp_path / "handler.log").write_text(json.dumps(told | {"restored_to": 0, "aggregates": 1, "digest": "1"}))
+    evidence = Evidence((tmp_path / "history.jsonl",), tmp_path)
+    report = verify(written.kafka, written.database, written.schemas, evidence=evidence)
+    assert failed(report) == {"acknowledged", "senders", "restored"}
+    assert report.check("acknowledged").problems == [
+        f"{written.past.domain}.commands[0] offset 77 (o-1) was acknowledged as c-9, and nothing lies there"
+    ]
+    assert report.check("restored").counted == {"takeovers": 1, "aggregates": 1}
+
+
+def test_several_processes_find_what_one_finds(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = Where(written.kafka, written.database, written.schemas)
+    monkeypatch.delitem(MODELS, written.past.domain)  # which another process would not know
+    with Topics(written.kafka) as topics:
+        all_ends = topics.ends(written.past.domain, PARTITIONS)
+    jobs = [
+        Job(written.past.domain, number, PARTITIONS, ends, 0, {}, set(), [], 1000)
+        for number, ends in enumerate(all_ends)
+    ]
+    alone = check_all(where, jobs, 1)
+    monkeypatch.setattr("headrace_load.verify.processes.WORTH_IT", 0)
+    together = check_all(where, jobs, 2)
+    assert sorted(map(repr, together)) == sorted(map(repr, alone))
+    assert sum(found.read for found in together) == 23 + 5
+    with pytest.raises(CannotVerify, match=r"set HEADRACE_SCHEMAS"):
+        check_all(where._replace(schemas=Path("nowhere")), jobs, 2)
 
 
 OVERLAY = "overlay(record placing 'X' from position('T1' in record))"

@@ -65,7 +65,7 @@ def test_a_row_that_no_event_led_to_is_named(past: Past) -> None:
 def test_many_rows_that_differ_are_all_counted_and_some_explained() -> None:
     check = Check("rows", "")
     rows: list[Row] = [(f"o-{number}", 1) for number in range(50)]
-    different = compare_rows({row[0]: 0 for row in rows}, rows, check)
+    different = compare_rows({row[0]: b"" for row in rows}, rows, check)
     explain(("order_id", "version"), different, {row[0]: (row[0], 2) for row in rows}, check)
     assert check.problems_total == 50
     assert len(check.problems) == PROBLEMS_KEPT

@@ -1,11 +1,12 @@
 """The verifier: reads topics and tables itself, sharing no code with Headrace, and says what is wrong with them.
 
-Reading order: `run` (the whole), `records` (what is read), `topics`, `database` and `reading` (how it is read), then
-the checks, each a small function of one partition: `history`, `answers`, `places`, `positions`; `rows` and `orders`
-compare the read model with a model of their own.
+Reading order: `claims` (what is claimed), `run` (the whole), `partition` (what is done for each), `processes` (by
+whom); `records` (what is read), `topics`, `database`, `schemas`, `walk`, `reading` (how it is read); then the checks,
+each a small function of a partition: `history`, `answers`, `parking`, `places`, `positions`, `held`, `isolation`;
+`clients` and `restored` compare with what others noted; `rows` and `orders`, the read model with a model of ours.
 """
 
 from headrace_load.verify.report import CannotVerify, Check, Report
-from headrace_load.verify.run import verify
+from headrace_load.verify.run import Evidence, verify
 
-__all__ = ["CannotVerify", "Check", "Report", "verify"]
+__all__ = ["CannotVerify", "Check", "Evidence", "Report", "verify"]

@@ -6,7 +6,7 @@ from typing import Any, Final, Self, cast
 import psycopg
 from psycopg import sql
 
-from headrace_load.verify.records import Checkpoint, Held, Row
+from headrace_load.verify.records import Checkpoint, Held, Place, Row
 from headrace_load.verify.report import CannotVerify
 
 CONNECT_TIMEOUT_S: Final = 10
@@ -40,13 +40,11 @@ STRAYS: Final = """
     SELECT partition, count(*) FROM headrace.journal WHERE topic = %s AND (partition < 0 OR partition >= %s)
     GROUP BY partition ORDER BY partition"""
 
-Place = tuple[str, int]
-
 
 class Database:
-    """A connection to the database that only reads, and sees one moment of it."""
+    """A connection to the database that only reads, and sees one moment of it: its own, or that of a `snapshot`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, snapshot: str = "") -> None:
         try:
             self._connection = psycopg.connect(
                 url, connect_timeout=CONNECT_TIMEOUT_S, application_name="headrace verify", options=OPTIONS
@@ -55,6 +53,8 @@ class Database:
             where = _address(url)
             why = " ".join(str(error).split())
             raise CannotVerify(f"no Postgres at {where} lets us in ({why}): is it up, is the address right?") from error
+        if snapshot:
+            self._connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +68,11 @@ class Database:
         found = self._connection.execute("SELECT t FROM unnest(%s::text[]) t WHERE to_regclass(t) IS NULL", [names])
         if missing := ", ".join(name for (name,) in found):
             raise CannotVerify(f"no table {missing} in the database: run `headrace migrate`")
+
+    def snapshot(self) -> str:
+        """The moment that this connection sees, for others to see the same while it is open."""
+        (name,) = self._connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+        return str(name)
 
     def checkpoints(self, topic: str) -> dict[int, dict[str, Checkpoint]]:
         """The checkpoints of a topic, by partition and projector."""
@@ -91,7 +96,7 @@ class Database:
             found.setdefault(projector, []).append(Held(*event))
         return found
 
-    def not_applied(self, topic: str, projector: str) -> set[tuple[str, int]]:
+    def not_applied(self, topic: str, projector: str) -> set[Place]:
         """Aggregate id and offset of the events that a projector holds back or was told to give up."""
         places = {"topic": topic, "projector": projector}
         return set(self._connection.execute(NOT_APPLIED, places).fetchall())

@@ -53,27 +53,22 @@ def journal(part: Partition, check: Check) -> None:
 
 
 def facts(part: Partition, check: Check) -> None:
-    """Each event's ids and times follow from its command, and neither writers nor commands go backwards.
+    """Each event's ids and times follow from its command, and commands do not go backwards.
 
     A command that was parked may be redriven long after later ones of other aggregates.
     """
     parked = by_key(part)
     commands = {command.offset: command for command in part.commands}
-    restored_to = command_offset = -1
+    command_offset = -1
     with_command = 0
     for event in part.events:
         place = part.place("events", event.offset)
         event_id = f"{part.domain}/{event.aggregate_id}/{event.version}"
         if event.event_id != event_id:
             check.problem(f"{place}: its event id is {event.event_id!r}, not {event_id!r}")
-        if event.restored_to < restored_to:
-            check.problem(
-                f"{place}: its writer had restored to {event.restored_to}, an earlier one to {restored_to}: "
-                f"a process wrote after another had taken over"
-            )
         if event.command_offset < command_offset and event.command_offset not in parked:
             check.problem(f"{place}: its command offset is {event.command_offset}, after {command_offset}")
-        restored_to, command_offset = max(restored_to, event.restored_to), max(command_offset, event.command_offset)
+        command_offset = max(command_offset, event.command_offset)
         command = commands.get(event.command_offset)
         if command is None:
             continue
@@ -86,6 +81,25 @@ def facts(part: Partition, check: Check) -> None:
                 f"{event.command_offset} lies {command.command_id or 'no command'} for {command.aggregate_id or '-'}"
             )
     check.count(events=len(part.events), with_command=with_command)
+
+
+def writers(part: Partition, check: Check) -> None:
+    """Whoever writes has restored the partition no less far than all who wrote before, and not beyond itself."""
+    restored_to, takeovers = -1, 0
+    for event in part.events:
+        if event.restored_to < restored_to:
+            check.problem(
+                f"{part.place('events', event.offset)}: its writer had restored to {event.restored_to}, an earlier one "
+                f"to {restored_to}: a process wrote after another had taken over"
+            )
+        elif event.restored_to > restored_to:
+            restored_to = event.restored_to
+            takeovers += 1
+        if event.restored_to > event.offset:
+            check.problem(
+                f"{part.place('events', event.offset)}: its writer says that it had restored to {event.restored_to}"
+            )
+    check.count(events=len(part.events), takeovers=takeovers)
 
 
 def contracts(part: Partition, check: Check) -> None:

@@ -8,10 +8,14 @@ from headrace_load.verify.parking import KEY, RELEASED
 from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition, Record, Row
 from headrace_load.verify.schemas import ENVELOPE, Decoded, NotARecordError, Schemas
 
-Apply = Callable[[str, int, Decoded], None]
+Apply = Callable[[str, int, Decoded], Any]
 """What is told of each event in the journal, in offset order: the aggregate's id, the offset and the event."""
 
+See = Callable[[Record | None, Row | None], None]
+Intern = Callable[[str], str]
+
 ANSWER: Final = itemgetter(*Outcome._fields[2:])
+REPEATED: Final = ("command_id", "aggregate_id", "command_type", "result")
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
 
 
@@ -19,7 +23,7 @@ def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) 
     """Read the command topic, after the parked one. What is not a command of the domain is kept as such."""
     parked = {record.origin for record in part.parked if record.kind == KEY}
     for record in records:
-        part.commands.append(_command(part.domain, schemas, record))
+        part.commands.append(_command(part, schemas, record))
         if record.offset in parked:
             part.whole[record.offset] = hash((record.key, record.value))
     part.read["commands"] = len(part.commands)
@@ -27,8 +31,9 @@ def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) 
 
 def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) -> None:
     """Read the outcome topic."""
+    visible = part.visible["outcomes"]
     for record in records:
-        part.read["outcomes"] += 1
+        visible.append(record.offset)
         try:
             decoded = schemas.decode(record.value)
             if decoded.form.kind != "outcome":
@@ -36,13 +41,17 @@ def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) 
         except NotARecordError as error:
             part.unreadable.append(f"{part.place('outcomes', record.offset)} is no outcome: {error}")
             continue
+        for name in REPEATED:
+            decoded.fields[name] = part.intern(decoded.fields[name])
         part.outcomes.append(Outcome(record.offset, record.key, *ANSWER(decoded.fields)))
+    part.read["outcomes"] = len(visible)
 
 
 def read_parked(part: Partition, records: Iterable[Record]) -> None:
     """Read the parked topic."""
+    visible = part.visible["parked"]
     for record in records:
-        part.read["parked"] += 1
+        visible.append(record.offset)
         headers = dict(reversed(record.headers or []))  # the first of a name is ours
         try:
             kind = _text(headers, "headrace-parking")
@@ -64,16 +73,22 @@ def read_parked(part: Partition, records: Iterable[Record]) -> None:
             part.unreadable.append(f"{part.place('parked', record.offset)} does not say where it came from: {why}")
             continue
         part.parked.append(parked)
+    part.read["parked"] = len(visible)
 
 
 def read_events(
-    part: Partition, schemas: Schemas, records: Iterable[Record], rows: Iterable[Row], apply: Apply
+    part: Partition, schemas: Schemas, records: Iterable[Record], rows: Iterable[Row], apply: Apply, see: See
 ) -> None:
-    """Read the event topic and its journal side by side, and tell `apply` of every event in the journal."""
+    """Read the event topic and its journal side by side, and tell `apply` of every event in the journal.
+
+    `see` is told of all, as they lie there, before anything is made of them.
+    """
+    visible = part.visible["events"]
     for record, row in side_by_side(records, rows):
-        part.read["events"] += record is not None
+        see(record, row)
         part.read["journal"] += row is not None
         if record is not None:
+            visible.append(record.offset)
             key = (record.key or b"").decode(errors="replace")
             if record.value is None and row is None:
                 part.erased.add(key)
@@ -82,9 +97,10 @@ def read_events(
         decoded = _decode_event(part, schemas, record, row)
         if decoded is None:
             continue
-        part.events.append(_event(decoded, record, row))
+        part.events.append(_event(decoded, record, row, part.intern))
         if row is not None:
             apply(row.aggregate_id, row.offset, decoded)
+    part.read["events"] = len(visible)
 
 
 def side_by_side(records: Iterable[Record], rows: Iterable[Row]) -> Iterator[tuple[Record | None, Row | None]]:
@@ -103,18 +119,15 @@ def side_by_side(records: Iterable[Record], rows: Iterable[Row]) -> Iterator[tup
             record, row = next(left, None), next(right, None)
 
 
-def _command(domain: str, schemas: Schemas, record: Record) -> Command:
+def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
     offset, log_time, key, value, _ = record
     try:
-        decoded = schemas.decode(value)
-        if decoded.form.kind != "command" or decoded.form.domain not in (domain, ENVELOPE):
-            raise NotARecordError(f"a {decoded.form.name} is no command of {domain}")
+        form, command_id, aggregate_id, body = schemas.command(value)
+        if form.domain not in (part.domain, ENVELOPE):
+            raise NotARecordError(f"a {form.name} is no command of {part.domain}")
     except NotARecordError as error:
         return Command(offset, log_time, key, "", "", "", hash((key, value)), str(error))
-    frame = value or b""
-    meta, end = schemas.meta(frame)
-    body = hash(frame[end:])
-    return Command(offset, log_time, key, decoded.form.name, meta["command_id"], meta["aggregate_id"], body)
+    return Command(offset, log_time, key, form.name, part.intern(command_id), part.intern(aggregate_id), body)
 
 
 def _text(headers: dict[str, Any], name: str) -> str:
@@ -140,7 +153,7 @@ def _decode_event(part: Partition, schemas: Schemas, record: Record | None, row:
     return found
 
 
-def _event(decoded: Decoded, record: Record | None, row: Row | None) -> Event:
+def _event(decoded: Decoded, record: Record | None, row: Row | None, intern: Intern) -> Event:
     meta = decoded.fields["meta"]
     source = record or row
     assert source is not None  # noqa: S101 - one of the two is always there
@@ -150,34 +163,36 @@ def _event(decoded: Decoded, record: Record | None, row: Row | None) -> Event:
         row is not None,
         source.log_time,
         decoded.form.name,
-        meta["aggregate_id"],
+        intern(meta["aggregate_id"]),
         meta["version"],
         meta["event_id"],
         meta["occurred_at"],
-        meta["command_id"],
+        intern(meta["command_id"]),
         meta["command_offset"],
         meta["writer"]["restored_to"],
         hash(record.value if record is not None else row and row.record),
-        tuple(differences(decoded, record, row)),
+        differences(decoded, record, row),
     )
 
 
-def differences(decoded: Decoded, record: Record | None, row: Row | None) -> Iterator[str]:
+def differences(decoded: Decoded, record: Record | None, row: Row | None) -> tuple[str, ...]:
     """How a record, its row in the journal and what surrounds both disagree."""
     meta, name = decoded.fields["meta"], decoded.form.name
+    found = []
     if record is not None:
         if record.key != meta["aggregate_id"].encode():
-            yield f"its key is {record.key!r}, its meta says {meta['aggregate_id']!r}"
-        header = dict(reversed(record.headers or [])).get("type")
+            found.append(f"its key is {record.key!r}, its meta says {meta['aggregate_id']!r}")
+        header = next((value for key, value in record.headers or () if key == "type"), None)
         if header != name.encode():
-            yield f"its header says type {header!r}, it is a {name}"
+            found.append(f"its header says type {header!r}, it is a {name}")
     if row is not None:
         columns = (row.aggregate_id, row.version, row.record_type)
         content = (meta["aggregate_id"], meta["version"], name)
         if columns != content:
-            yield f"the journal's columns say {columns}, its record {content}"
+            found.append(f"the journal's columns say {columns}, its record {content}")
     if record is not None and row is not None:
         if record.value != row.record:
-            yield "the journal has other bytes than the topic"
+            found.append("the journal has other bytes than the topic")
         if record.log_time != row.log_time:
-            yield f"the journal says it was logged at {row.log_time}, the topic at {record.log_time}"
+            found.append(f"the journal says it was logged at {row.log_time}, the topic at {record.log_time}")
+    return tuple(found)

@@ -1,10 +1,13 @@
 """What the verifier keeps of each record: enough for every check, and no more, since there may be millions."""
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 Headers = list[tuple[str, Any]] | None
+Place = tuple[str, int]
+"""An event's aggregate id and offset."""
 
 
 class Record(NamedTuple):
@@ -128,6 +131,10 @@ class Held(NamedTuple):
     record: bytes
 
 
+ANSWERS: Final = ("events", "outcomes", "parked")
+"""The kinds of topics that handlers write, in their transactions."""
+
+
 @dataclass(slots=True)
 class Partition:
     """One partition number of a domain's four topics, with all that is stored about it; lists are in offset order."""
@@ -154,6 +161,13 @@ class Partition:
     """Events, outcomes and parked records that are not what their topic is for."""
     read: Counter[str] = field(default_factory=Counter)
     """How many records were read, by kind, the journal's rows among them."""
+    visible: dict[str, "array[int]"] = field(default_factory=lambda: {kind: array("q") for kind in ANSWERS})
+    """The offsets that a reader of committed records sees, of the topics that handlers write."""
+    strings: dict[str, str] = field(default_factory=dict)
+
+    def intern(self, text: str) -> str:
+        """One string of several that are equal: ids stand in commands, outcomes and events."""
+        return self.strings.setdefault(text, text)
 
     def place(self, kind: str, offset: int) -> str:
         """How a record is named in a report."""

@@ -13,10 +13,14 @@ class CannotVerify(Exception):  # noqa: N818 - an answer to the one who asked, n
 
 @dataclass(slots=True)
 class Check:
-    """One claim about the whole log. `problems` keeps the first ones, `problems_total` counts them all."""
+    """One claim about the whole log, and the invariants that it is about.
+
+    `problems` keeps the first ones, `problems_total` counts them all.
+    """
 
     name: str
     claim: str
+    invariants: tuple[str, ...] = ()
     counted: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     problems_total: int = 0
@@ -35,6 +39,12 @@ class Check:
         self.problems_total += 1
         if len(self.problems) < PROBLEMS_KEPT:
             self.problems.append(text)
+
+    def add(self, other: "Check") -> None:
+        """Add what the same check found elsewhere."""
+        self.counted.update(other.counted)
+        self.problems_total += other.problems_total
+        self.problems += other.problems[: PROBLEMS_KEPT - len(self.problems)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class Report:
             "checks": [
                 {
                     "name": check.name,
+                    "invariants": list(check.invariants),
                     "claim": check.claim,
                     "ok": check.ok,
                     "counted": dict(check.counted),

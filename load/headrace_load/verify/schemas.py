@@ -1,4 +1,7 @@
-"""The verifier's own decoding: Confluent framing, the schema ids in the lock file, fastavro."""
+"""The verifier's own decoding: Confluent framing, the schema ids in the lock file, fastavro for what services wrote.
+
+What others wrote, commands, is walked instead: only what is a command to the letter is one.
+"""
 
 import json
 from io import BytesIO
@@ -8,11 +11,13 @@ from typing import Any, Final, NamedTuple
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import SchemaParseException
 
+from headrace_load.verify import walk
 from headrace_load.verify.report import CannotVerify
 
 PREFIX: Final = 5
 ENVELOPE: Final = "headrace"
 LARGEST: Final = 1_000_000
+LARGEST_META: Final = 10_000
 # What fastavro raises on bytes that are not what their schema says; UnicodeDecodeError is a ValueError.
 BROKEN: Final = (
     EOFError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError, StopIteration,
@@ -24,13 +29,27 @@ class NotARecordError(Exception):
 
 
 class Form(NamedTuple):
-    """A schema as it was locked, ready to read with; `meta` reads a record's first field alone."""
+    """A schema as it was locked, ready to read with; `meta` reads a record's first field alone.
+
+    Of a command, `conditions` walks what its meta has after the two ids, and `body` the command's own fields.
+    """
 
     domain: str
     name: str
     kind: str
     whole: Any
     meta: Any
+    conditions: walk.Walk | None = None
+    body: walk.Walk | None = None
+
+
+class Asked(NamedTuple):
+    """A command's form and ids, and the hash of its own fields."""
+
+    form: Form
+    command_id: str
+    aggregate_id: str
+    body: int
 
 
 class Decoded(NamedTuple):
@@ -79,12 +98,32 @@ class Schemas:
             raise NotARecordError(f"{len(frame) - source.tell()} bytes too many for a {form.name}")
         return Decoded(form, fields)
 
-    def meta(self, frame: bytes) -> tuple[dict[str, Any], int]:
-        """The meta of a command or an event, and where in the frame it ends."""
+    def command(self, frame: bytes | None) -> Asked:
+        """The command in a value, which must be one to its last bit."""
+        if frame is None:
+            raise NotARecordError("no value")
+        form = self._form_of(frame)
+        if form.conditions is None or form.body is None:
+            raise NotARecordError(f"a {form.name}")
+        try:
+            command_id, at = walk.text(frame, PREFIX)
+            aggregate_id, at = walk.text(frame, at)
+            start = form.conditions(frame, at)
+            end = form.body(frame, start)
+        except walk.BROKEN as error:
+            raise NotARecordError(f"not a {form.name}: {type(error).__name__}: {error}") from error
+        if start > LARGEST_META:
+            raise NotARecordError(f"{start} bytes of meta, more than the {LARGEST_META} that it may have")
+        if end != len(frame):
+            raise NotARecordError(f"{len(frame) - end} bytes too many for a {form.name}")
+        return Asked(form, command_id, aggregate_id, hash(frame[start:]))
+
+    def meta(self, frame: bytes) -> dict[str, Any]:
+        """The meta of an event, without the rest."""
         source = BytesIO(frame)
         source.seek(PREFIX)
-        meta: Any = schemaless_reader(source, self._form_of(frame).meta, None)
-        return meta, source.tell()
+        meta: dict[str, Any] = schemaless_reader(source, self._form_of(frame).meta, None)  # type: ignore[assignment]
+        return meta
 
     def _form_of(self, frame: bytes) -> Form:
         if len(frame) > LARGEST:
@@ -99,10 +138,19 @@ class Schemas:
 
 
 def _form(entry: dict[str, Any]) -> Form:
-    schema = _whole_number_times(entry["schema"])
-    first = schema["fields"][0]["type"] if schema["fields"] else "null"
-    name = entry["record"].rpartition(".")[2]
-    return Form(entry["domain"], name, entry["kind"], parse_schema(schema), parse_schema(first))
+    schema: dict[str, Any] = _whole_number_times(entry["schema"])
+    first: Any = schema["fields"][0]["type"] if schema["fields"] else "null"
+    name, kind = entry["record"].rpartition(".")[2], entry["kind"]
+    form = Form(entry["domain"], name, kind, parse_schema(schema), parse_schema(first))
+    if kind != "command":
+        return form
+    known: dict[str, walk.Walk] = {}
+    ids, conditions = first["fields"][:2], first["fields"][2:]
+    if [(field["name"], field["type"]) for field in ids] != [("command_id", "string"), ("aggregate_id", "string")]:
+        raise ValueError(f"{entry['record']} does not begin with its ids")
+    pieces = (conditions, schema["fields"][1:])
+    walks = [walk.walker({"type": "record", "name": name, "fields": fields}, known) for fields in pieces]
+    return form._replace(conditions=walks[0], body=walks[1])
 
 
 def _whole_number_times(schema: Any) -> Any:

@@ -32,17 +32,18 @@ def verdict(report: Report) -> str:
 
 def _table(report: Report) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("", "check", "claim", "counted"):
+    for column in ("", "check", "of", "claim", "counted"):
         table.add_column(column, overflow="fold")
     for check in report.checks:
         mark = Text("✓", style="green") if check.ok else Text(f"✗ {check.problems_total}", style="bold red")
-        table.add_row(mark, check.name, check.claim, Text(_counted(check), style="dim"))
+        table.add_row(mark, check.name, " ".join(check.invariants), check.claim, Text(_counted(check), style="dim"))
     return table
 
 
 def _plain_line(check: Check) -> str:
     mark = "ok" if check.ok else f"WRONG ({check.problems_total})"
-    return f"{mark:<10} {check.name:<10} {check.claim}: {_counted(check)}"
+    invariants = " ".join(check.invariants)
+    return f"{mark:<10} {check.name:<10} {invariants:<10} {check.claim}: {_counted(check)}"
 
 
 def _counted(check: Check) -> str:

@@ -21,6 +21,17 @@ KINDS: Final = ("commands", "events", "outcomes", "parked")
 TIMEOUT_S: Final = 15.0
 STALLED_S: Final = 30.0
 CHUNK: Final = 10_000
+LEVELS: Final = ("read_committed", "read_uncommitted")
+READER: Final = {
+    "group.id": "headrace.verify",
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 10,
+    "fetch.message.max.bytes": 4_000_000,
+    # Enough to keep the reader busy, little enough to keep memory flat.
+    "queued.max.messages.kbytes": 32_768,
+}
 
 
 class Topics:
@@ -30,20 +41,8 @@ class Topics:
         self._where = bootstrap_servers
         self._client = client = client_properties(bootstrap_servers)
         self._admin = AdminClient(client)
-        self._consumer = Consumer(
-            {
-                **client,
-                "group.id": "headrace.verify",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,
-                "fetch.message.max.bytes": 4_000_000,
-                # Enough to keep the reader busy, little enough to keep memory flat.
-                "queued.max.messages.kbytes": 32_768,
-            }
-        )
+        # Of all records, too: what is aborted is what the one does not see of the other.
+        self._consumer, self._of_all = (Consumer(client | READER | {"isolation.level": level}) for level in LEVELS)
         self._partitions = self._list()
 
     def __enter__(self) -> Self:
@@ -51,6 +50,7 @@ class Topics:
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
+        self._of_all.close()
 
     def partitions(self, domain: str) -> int:
         """How many partitions each topic of a domain has."""
@@ -89,25 +89,12 @@ class Topics:
 
     def records(self, topic: str, partition: int, ends: Ends) -> Iterator[Record]:
         """The committed records of a partition, oldest first; read one partition to its end before the next."""
-        if ends.low >= ends.stable:
-            return
-        self._consumer.assign([TopicPartition(topic, partition, ends.low)])
-        moved = time.monotonic()
-        while time.monotonic() - moved < STALLED_S:
-            for message in self._next_messages():
-                error = message.error()
-                if error is None and message.offset() < ends.stable:
-                    yield _record(message)
-                if _is_end(message, error, ends):
-                    self._consumer.unassign()
-                    return
-                moved = time.monotonic()
-        raise CannotVerify(f"{topic}[{partition}] cannot be read to its end, offset {ends.stable}: is a broker down?")
+        return map(_record, _messages(self._consumer, TopicPartition(topic, partition, ends.low), ends.stable))
 
-    def _next_messages(self) -> list[Any]:
-        """What comes within a moment; `consume` alone would sit its timeout out although the end is reached."""
-        first = self._consumer.poll(0.5)
-        return [] if first is None else [first, *self._consumer.consume(CHUNK, 0)]
+    def others(self, topic: str, partition: int, ends: Ends, known: set[int]) -> Iterator[Record | None]:
+        """All records, those of open and of aborted transactions among them; None for those of `known` offsets."""
+        for message in _messages(self._of_all, TopicPartition(topic, partition, ends.low), ends.high):
+            yield None if message.offset() in known else _record(message)
 
     def _list(self) -> dict[str, int]:
         # Asked through the consumer, which then knows all leaders: it takes a second to find each by itself.
@@ -125,16 +112,39 @@ class Topics:
         return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
 
 
+def _messages(consumer: Consumer, place: TopicPartition, end: int) -> Iterator[Any]:
+    if place.offset >= end:
+        return
+    consumer.assign([place])
+    moved = time.monotonic()
+    while time.monotonic() - moved < STALLED_S:
+        for message in _next_messages(consumer):
+            error = message.error()
+            if error is None and message.offset() < end:
+                yield message
+            if _is_end(message, error, end):
+                consumer.unassign()
+                return
+            moved = time.monotonic()
+    raise CannotVerify(f"{place.topic}[{place.partition}] cannot be read to its end, offset {end}: is a broker down?")
+
+
+def _next_messages(consumer: Consumer) -> list[Any]:
+    """What comes within a moment; `consume` alone would sit its timeout out although the end is reached."""
+    first = consumer.poll(0.5)
+    return [] if first is None else [first, *consumer.consume(CHUNK, 0)]
+
+
 def _record(message: Any) -> Record:
     return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers())
 
 
-def _is_end(message: Any, error: KafkaError | None, ends: Ends) -> bool:
+def _is_end(message: Any, error: KafkaError | None, end: int) -> bool:
     """Whether there is nothing after this message; markers and aborted records leave only the end event to tell."""
     if error is None:
-        return bool(message.offset() + 1 >= ends.stable)
+        return bool(message.offset() + 1 >= end)
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's public name
-        return bool(message.offset() >= ends.stable)
+        return bool(message.offset() >= end)
     if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):  # noqa: SLF001
         return False
     raise KafkaException(error)

@@ -19,11 +19,15 @@ def verify(
     dedup_window_s: Annotated[
         int, typer.Option(envvar="HEADRACE_DEDUP_WINDOW_S", help="How long the handlers remember a command's id.")
     ] = 300,
+    history: Annotated[
+        list[Path] | None, typer.Option(help="What clients saw, as the load generator writes it; for each of them.")
+    ] = None,
+    logs: Annotated[Path | None, typer.Option(help="The folder of the handlers' *.log files.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read the topics and tables of a quiet system and check them; exit code 1 when something is wrong.
 
-    Exit code 2 when they cannot be reached or are empty.
+    Exit code 2 when they cannot be reached or are empty, or when a history or the logs cannot be read.
     """
     try:
         from headrace_load import verify as verifier  # noqa: PLC0415 - not part of a production image
@@ -36,7 +40,10 @@ def verify(
         if not address:
             raise Misconfigured(f"{name} is not set: try `headrace local up`, which prints it")
     try:
-        report = verifier.verify(bootstrap_servers, database_url, schemas, dedup_window_s=dedup_window_s)
+        evidence = verifier.Evidence(tuple(history or ()), logs)
+        report = verifier.verify(
+            bootstrap_servers, database_url, schemas, dedup_window_s=dedup_window_s, evidence=evidence
+        )
     except verifier.CannotVerify as error:
         raise Misconfigured(str(error)) from error
     if as_json:
