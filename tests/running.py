@@ -21,9 +21,12 @@ from headrace.avro.contract import read_lock
 from headrace.cli.options import load_app
 from headrace.client import CommandClient
 from headrace.kafka.clients import admin_client, reader_config
+from headrace.kafka.consumer import Place
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kafka.topics import create_topics
 from headrace.kernel.message import CommandMeta
 from headrace.local import Supervisor
+from headrace.postgres.schema import migrate
 from headrace.settings import Settings
 from headrace_load.verify import Report, verify
 
@@ -60,6 +63,8 @@ class Running:
         self.codec = Codec(self.app, read_lock(schemas))
         self.services = services
         self.admin: AdminClient = admin_client(self.settings)
+        self._groups: dict[str, Consumer] = {}
+        self._ends: dict[Place, tuple[int, int]] = {}
 
     def headrace(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command as a user would."""
@@ -119,30 +124,42 @@ class Running:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """A group's committed offsets, settled."""
-        consumer = Consumer(reader_config(self.settings) | {"group.id": group})
+        if group not in self._groups:
+            self._groups[group] = Consumer(reader_config(self.settings) | {"group.id": group})
         try:
             places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-            return {entry.partition: entry.offset for entry in consumer.committed(places, timeout=10)}
+            return {entry.partition: entry.offset for entry in self._groups[group].committed(places, timeout=10)}
         except KafkaException:
             return {}
-        finally:
-            consumer.close()
+
+    def ends(self, topic: str) -> dict[Place, int]:
+        """The offset after the newest committed record of each partition; only what is new is read."""
+        now = high_watermarks(self.admin, [(topic, number) for number in range(PARTITIONS)])
+        unknown = [place for place in now if place not in self._ends]
+        earliest = list_offsets(self.admin, dict.fromkeys(unknown, OffsetSpec.earliest())) if unknown else {}
+        self._ends |= {place: (info.offset, 0) for place, info in earliest.items()}
+        known = {place: self._ends[place] for place in now}
+        new = {place: end for place, end in now.items() if end != known[place][0]}
+        for chunk in read_to(self.settings, {place: known[place][0] for place in new}, new):
+            for record in chunk:
+                place = (record.topic(), record.partition())
+                known[place] = (known[place][0], max(known[place][1], record.offset() + 1))
+        self._ends |= {place: (now[place], last) for place, (_, last) in known.items()}
+        return {place: last for place, (_, last) in known.items() if last}
 
     def is_quiet(self) -> bool:
         """Every command answered, every event in every projection."""
-        ends: dict[str, int] = {}
+        ends: dict[Place, int] = {}
         for aggregate in self.app.aggregates:
             places = [(aggregate.command_topic, number) for number in range(PARTITIONS)]
             committed = self.committed(f"headrace.handle.{aggregate.name}", aggregate.command_topic)
             for (_, number), end in high_watermarks(self.admin, places).items():
                 if end and committed.get(number, -1) < end:
                     return False
-            for partition, offset, _, _ in self.read(aggregate.event_topic):
-                place = f"{aggregate.event_topic}/{partition}"
-                ends[place] = max(ends.get(place, 0), offset + 1)
+            ends |= self.ends(aggregate.event_topic)
         wanted = ["journal", *(view.schema for view in self.app.views)]
         found = {
-            (projector, f"{topic}/{number}"): offset
+            (projector, (topic, number)): offset
             for projector, topic, number, offset in self.rows(
                 "SELECT projector, topic, partition, next_offset FROM headrace.checkpoints"
             )
@@ -185,6 +202,10 @@ class Running:
 
     def remove(self) -> None:
         """Forget the topics; their groups' offsets go with them."""
+        for consumer in self._groups.values():
+            consumer.close()
+        self._groups.clear()
+        self._ends.clear()
         topics = {topic for aggregate in self.app.aggregates for topic in aggregate.topics}
         existing = topics & set(self.admin.list_topics(timeout=10).topics)
         for future in self.admin.delete_topics(sorted(existing)).values() if existing else ():
@@ -206,10 +227,9 @@ def running(
     with Supervisor() as services:
         heart = Running(kafka, database, folder, app, schemas, services)
         heart.env["HEADRACE_PROFILE"] = profile
-        overrides = [f"--config={name.replace('_', '.')}={value}" for name, value in topics.items()]
-        for arguments in (["topics", "create", *overrides], ["migrate"]):
-            done = heart.headrace(*arguments)
-            assert done.returncode == 0, done.stderr
+        overrides = {name.replace("_", "."): value for name, value in topics.items()}
+        create_topics(heart.admin, heart.app, heart.settings, overrides)
+        migrate(heart.app, heart.settings)
         yield heart
         services.stop()
     heart.remove()

@@ -14,7 +14,7 @@ from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.view import Table, View
 from headrace.postgres.connection import connect
-from headrace.postgres.schema import migrate, refuse_unmigrated
+from headrace.postgres.schema import migrate, newest_revision, refuse_unmigrated
 from headrace.settings import Settings
 
 pytestmark = pytest.mark.edge
@@ -81,6 +81,11 @@ def test_the_shipped_app_migrates(settings: Settings, connection: Connection) ->
     assert len(migrate(shipped, settings)) == 1 + len(shipped.views)
     assert migrate(shipped, settings) == []
     refuse_unmigrated(connection, shipped.views)
+
+
+def test_services_know_the_newest_revision_without_alembic(settings: Settings, connection: Connection) -> None:
+    migrate(APP, settings)
+    assert connection.execute("SELECT version_num FROM headrace.migrations").fetchall() == [(newest_revision(),)]
 
 
 def test_several_may_migrate_at_once(settings: Settings, connection: Connection) -> None:

@@ -3,12 +3,8 @@
 from importlib import resources
 from typing import Any
 
-import alembic.command
 import psycopg
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg import sql
-from sqlalchemy import create_engine
 
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
@@ -38,8 +34,7 @@ def migrate(app: App, settings: Settings) -> list[str]:
 
 def refuse_unmigrated(connection: psycopg.Connection[Any], views: tuple[View[Any], ...]) -> None:
     """`Misconfigured` when the database is not what this version needs."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
-    if _revision(connection) != newest:
+    if _revision(connection) != newest_revision():
         raise Misconfigured("the database is not migrated: run `headrace migrate`")
     for view in views:
         columns = _columns(connection, view)
@@ -53,11 +48,23 @@ def refuse_unmigrated(connection: psycopg.Connection[Any], views: tuple[View[Any
             )
 
 
+def newest_revision() -> str:
+    """The revision of the newest migration, which its file is named after."""
+    versions = resources.files("headrace.postgres").joinpath("migrations", "versions")
+    return max(file.name.partition("_")[0] for file in versions.iterdir() if file.name.endswith(".py"))
+
+
 def _upgrade(settings: Settings) -> None:
+    # Slow to import, and services only check: a service that starts anew is what others wait for.
+    import alembic.command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy import create_engine  # noqa: PLC0415
+
     # alembic speaks through SQLAlchemy; the connection itself is ours, with its timeouts.
     engine = create_engine("postgresql+psycopg://", creator=lambda: connect(settings, "headrace migrate"))
     with engine.begin() as connection:
-        config = _config()
+        config = Config()
+        config.set_main_option("script_location", str(resources.files("headrace.postgres").joinpath("migrations")))
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "head")
     engine.dispose()
@@ -89,9 +96,3 @@ def _revision(connection: psycopg.Connection[Any]) -> str | None:
         return None
     row = connection.execute("SELECT version_num FROM headrace.migrations").fetchone()
     return row and row[0]
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("headrace.postgres").joinpath("migrations")))
-    return config
