@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES ?= 8
+SEED ?=
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
@@ -23,8 +25,11 @@ demo: $(READY) ## a day of real orders through real Kafka and Postgres, with kil
 test: $(READY) ## all tests, on real servers that the tests start and stop
 	$(BIN)/python -m pytest $(TESTS)
 
-chaos: $(READY) ## the longer faults: a broker that restarts, crashes, hangs under load
+chaos: chaos-run $(READY) ## everything breaks under load, MINUTES long, as SEED says; then the longer fault tests
 	$(BIN)/python -m pytest -m chaos $(TESTS)
+
+chaos-run: $(READY) ## the first half of it alone: make chaos-run MINUTES=8 SEED=42
+	$(BIN)/python -m headrace_load.chaos --minutes "$(MINUTES)" --seed "$(SEED)"
 
 check: $(READY) ## format, lint, types, schemas
 	$(BIN)/ruff format --check .
@@ -45,4 +50,4 @@ lock: ## write requirements.lock anew (needs uv on the PATH)
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test chaos check bench format lock clean
+.PHONY: help setup demo test chaos chaos-run check bench format lock clean

@@ -230,6 +230,9 @@ def running(
         overrides = {name.replace("_", "."): value for name, value in topics.items()}
         create_topics(heart.admin, heart.app, heart.settings, overrides)
         migrate(heart.app, heart.settings)
-        yield heart
-        services.stop()
-    heart.remove()
+        try:
+            yield heart
+        finally:
+            # A test that fails leaves no positions behind, which the next one would find.
+            services.stop()
+            heart.remove()

@@ -17,7 +17,7 @@ from headrace.avro.contract import read_lock
 from headrace.kafka.clients import admin_client
 from headrace.kafka.topics import create_topics
 from headrace.kernel.errors import Fault, Misconfigured
-from headrace.local import LocalServers, Supervisor
+from headrace.local import LocalServers, Patience, Supervisor
 from headrace.postgres.schema import migrate
 from headrace.settings import Settings, read_settings
 
@@ -40,8 +40,9 @@ class Stage:
     The folder is removed with them, unless something failed: then logs and data stay for a look.
     """
 
-    def __init__(self, folder: Path, schemas: Path) -> None:
+    def __init__(self, folder: Path, schemas: Path, patience: Patience | None = None) -> None:
         self.folder = folder.absolute()
+        self._patience = patience
         self.schemas = schemas.absolute()
         self.servers = LocalServers(self.folder / "servers")
         self.failed = False
@@ -50,7 +51,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         (self.folder / "logs").mkdir(parents=True)
-        self.services = self._open.enter_context(Supervisor())
+        self.services = self._open.enter_context(Supervisor(self._patience))
         try:
             self.servers.start()
         except BaseException as error:
@@ -98,12 +99,15 @@ class Stage:
         """How long ago the demo began."""
         return time.monotonic() - self.began
 
-    def prepare(self) -> tuple[list[str], int]:
-        """Check the schemas, create topics and tables; returns the topics and how many contracts there are."""
+    def prepare(self, overrides: dict[str, str] | None = None) -> tuple[list[str], int]:
+        """Check the schemas, create topics (with `overrides` of their settings) and tables.
+
+        Returns the topics and how many contracts there are.
+        """
         catalogue = read_lock(self.schemas)
         if wrong := list(disagreements(app, catalogue)):
             raise Misconfigured(f"the schemas do not fit the code: {'; '.join(wrong)}")
-        topics = create_topics(admin_client(self.settings), app, self.settings)
+        topics = create_topics(admin_client(self.settings), app, self.settings, overrides)
         migrate(app, self.settings)
         return topics, len(catalogue.contracts)
 
