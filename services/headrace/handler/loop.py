@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator
 from typing import Final, TypeVar
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException
 from structlog import get_logger
 
 from headrace.avro.codec import Codec
@@ -133,13 +133,19 @@ class Handler:
         log.info("partitions released", partitions=sorted(number for _, number in places))
 
     def _produce_all(self, batch: Batch, answers: list[Answer]) -> None:
-        """All at once: records that trickle in between decisions make a request each."""
-        for record, answer in zip(batch.messages, answers, strict=True):
-            number = record.partition()
-            if answer.set_aside is not None or answer.parked is not None or answer.released:
-                self._produce_parked(record, number, answer)
-            self._produce(answer, number, record.headers() if answer.events else None)
-            self._failpoints.reach("producing")
+        """All at once: records that trickle in between decisions make a request each.
+
+        `Aborted` when the client takes no more, as it does when an earlier record of the transaction has timed out.
+        """
+        try:
+            for record, answer in zip(batch.messages, answers, strict=True):
+                number = record.partition()
+                if answer.set_aside is not None or answer.parked is not None or answer.released:
+                    self._produce_parked(record, number, answer)
+                self._produce(answer, number, record.headers() if answer.events else None)
+                self._failpoints.reach("producing")
+        except (KafkaException, BufferError) as error:
+            raise Aborted(f"a record was not taken: {error}") from error
 
     def _produce(self, answer: Answer, number: int, headers: Headers | None) -> None:
         """Hand an answer's events and outcome to the producer, on the command's own partition number."""

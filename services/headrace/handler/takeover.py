@@ -28,7 +28,7 @@ from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS
 from headrace.kafka.consumer import BatchConsumer, Place, Record
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.aggregate import Aggregate
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Writer
 from headrace.settings import Settings
 
@@ -68,6 +68,7 @@ class Takeover:
         yield
         yield from self._refuse_lost_offsets(starts, ends)
         windows = yield from self._restore_windows(starts, _of(outcomes, ends))
+        self._refuse_lost_events(windows, _of(events, ends))
         states = yield from self._restore_states(_of(events, ends))
         parkings = yield from self._restore_parkings(consumer, _of(parked, ends))
         partitions = {}
@@ -104,13 +105,22 @@ class Takeover:
         without = {(self._aggregate.outcome_topic, number) for (_, number), start in starts.items() if start < 0}
 
         def refuse(chunk: list[Record]) -> None:
-            raise Fault(
+            raise Misconfigured(
                 f"the group has no offset for {self._aggregate.command_topic}[{chunk[0].partition()}], although "
                 f"commands of it were answered: offsets expired or were deleted; set them again by the last outcome's "
                 f"command_offset + 1"
             )
 
         yield from self._read(self._earliest(without), {place: ends[place] for place in without}, refuse)
+
+    def _refuse_lost_events(self, windows: dict[int, Window], ends: dict[Place, int]) -> None:
+        """In a topic that was made anew every aggregate would begin again at version 1."""
+        for (topic, number), end in ends.items():
+            if end == 0 and windows[number].tells_of_events(self._codec):
+                raise Misconfigured(
+                    f"{topic}[{number}] never held a record, although commands of it were answered with events: it was "
+                    f"made anew; restore it, or begin with new topics for {self._aggregate.name} altogether"
+                )
 
     def _earliest(self, places: Collection[Place]) -> dict[Place, int]:
         found = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}

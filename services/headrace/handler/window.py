@@ -46,6 +46,10 @@ class Window:
             return
         self.remember({command_id: frame}, occurred_at)
 
+    def tells_of_events(self, codec: Codec) -> bool:
+        """Whether one of the outcomes says that its command led to events."""
+        return any(codec.decode(frame).body.events for frame in (*self._young.values(), *self._old.values()))
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
