@@ -8,6 +8,7 @@ import pytest
 from headrace.cli import main
 from headrace_load.verify import Report
 from headrace_load.verify.report import Check
+from verify.past_on_servers import Written
 
 Printed = tuple[int, str, str]
 
@@ -83,3 +84,28 @@ def test_missing_addresses_and_schemas_are_one_line_and_the_exit_code_is_2(
     code, _, error = run(capsys, monkeypatch, *addresses, "--schemas", str(tmp_path))
     assert (code, error.count("\n")) == (2, 1)
     assert "set HEADRACE_SCHEMAS" in error
+
+
+@pytest.mark.edge
+def test_servers_without_anything_and_evidence_that_cannot_be_read_are_one_line_and_the_exit_code_is_2(
+    written: Written, database: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "history.jsonl"
+    broken.write_text('{"op": "sent"}\n')
+    here = ["--bootstrap-servers", written.kafka, "--schemas", str(written.schemas)]
+    full = [*here, "--database-url", written.database]
+    for arguments, why in (
+        ([*here, "--database-url", database], "no table headrace.journal"),
+        ([*here, "--database-url", "postgresql://127.0.0.1:1/x"], "no Postgres at 127.0.0.1:1 lets us in"),
+        ([*full, "--bootstrap-servers", "127.0.0.1:1"], "no Kafka broker answers at 127.0.0.1:1"),
+        ([*full, "--history", str(broken)], f"{broken} line 1: Invalid value 'sent'"),
+        ([*full, "--history", str(tmp_path / "none")], "cannot read the history"),
+        ([*full, "--logs", str(tmp_path / "none")], "no folder"),
+        ([*full, "--history"], "--history"),
+    ):
+        monkeypatch.setattr("headrace_load.verify.topics.TIMEOUT_S", 3.0)
+        code, out, error = run(capsys, monkeypatch, *arguments)
+        assert code == 2
+        assert why in error
+        assert out == ""
+    assert run(capsys, monkeypatch, *full, "--logs", str(tmp_path))[0] == 0

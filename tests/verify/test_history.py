@@ -105,7 +105,7 @@ def test_a_key_and_a_header_that_do_not_fit_the_event_are_named(past: Past) -> N
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"event_id": "orders/o-1/9"}, "its event id is 'orders/o-1/9', not 'orders/o-1/3'"),
+        ({"strange_id": "orders/o-1/9"}, "its event id is 'orders/o-1/9', not 'orders/o-1/3'"),
         ({"occurred_at": 7}, "it occurred at 7, its command was logged at 10000"),
         ({"command_id": "other"}, "it names command other for o-1, at offset 14 lies"),
     ],
@@ -117,6 +117,12 @@ def test_a_meta_that_does_not_follow_from_the_command_is_named(
     part.events[3] = part.events[3]._replace(**changes)
     [found] = wrong(part)["facts"]
     assert problem in found
+
+
+def test_an_event_whose_id_is_not_its_aggregates_and_versions_is_named(past: Past) -> None:
+    asked = past.ask("o-1", "ShipOrder", SHIP)
+    past.event(asked, "OrderShipped", SHIP, event_id="orders/o-1/9")
+    assert "its event id is 'orders/o-1/9', not 'orders/o-1/4'" in wrong(read(past))["facts"][0]
 
 
 def test_a_writer_that_takes_over_from_another_is_fine(part: Partition) -> None:

@@ -90,7 +90,7 @@ class Stage:
         """Start a service, with nothing special about it."""
         self._started += 1
         return Service(
-            list(arguments), _environment(self.settings), self._folder / f"{self._started}-{arguments[0]}.log"
+            list(arguments), environment(self.settings), self._folder / f"{self._started}-{arguments[0]}.log"
         )
 
     def answered(self) -> int:
@@ -110,7 +110,7 @@ class Stage:
         return sum(map(cpu_seconds, psutil.Process(self.postgres.pid).children()))
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """What a service on these servers is told."""
     return {
         **os.environ,

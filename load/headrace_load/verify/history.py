@@ -63,9 +63,9 @@ def facts(part: Partition, check: Check) -> None:
     with_command = 0
     for event in part.events:
         place = part.place("events", event.offset)
-        event_id = f"{part.domain}/{event.aggregate_id}/{event.version}"
-        if event.event_id != event_id:
-            check.problem(f"{place}: its event id is {event.event_id!r}, not {event_id!r}")
+        if event.strange_id:
+            event_id = f"{part.domain}/{event.aggregate_id}/{event.version}"
+            check.problem(f"{place}: its event id is {event.strange_id!r}, not {event_id!r}")
         if event.command_offset < command_offset and event.command_offset not in parked:
             check.problem(f"{place}: its command offset is {event.command_offset}, after {command_offset}")
         command_offset = max(command_offset, event.command_offset)

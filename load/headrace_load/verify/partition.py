@@ -95,7 +95,7 @@ class Sources:
         apply = fold.apply if fold else _ignore
         read_events(part, self._schemas, self._records(job, "events"), journal, apply, restores.see)
         restores.compare_below(job.ends["events"].high)
-        part.strings.clear()
+        part.known.clear()
         return part
 
     def _compare(self, part: Partition, job: Job, checks: dict[str, Check]) -> None:

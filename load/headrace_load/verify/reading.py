@@ -12,10 +12,9 @@ Apply = Callable[[str, int, Decoded], Any]
 """What is told of each event in the journal, in offset order: the aggregate's id, the offset and the event."""
 
 See = Callable[[Record | None, Row | None], None]
-Intern = Callable[[str], str]
 
 ANSWER: Final = itemgetter(*Outcome._fields[2:])
-REPEATED: Final = ("command_id", "aggregate_id", "command_type", "result")
+REPEATED: Final = ("command_id", "aggregate_id", "command_type", "command_offset", "occurred_at", "result")
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
 
 
@@ -31,7 +30,7 @@ def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) 
 
 def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) -> None:
     """Read the outcome topic."""
-    visible = part.visible["outcomes"]
+    visible, one = part.visible["outcomes"], part.one
     for record in records:
         visible.append(record.offset)
         try:
@@ -42,8 +41,8 @@ def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) 
             part.unreadable.append(f"{part.place('outcomes', record.offset)} is no outcome: {error}")
             continue
         for name in REPEATED:
-            decoded.fields[name] = part.intern(decoded.fields[name])
-        part.outcomes.append(Outcome(record.offset, record.key, *ANSWER(decoded.fields)))
+            decoded.fields[name] = one(decoded.fields[name])
+        part.outcomes.append(Outcome(record.offset, one(record.key), *ANSWER(decoded.fields)))
     part.read["outcomes"] = len(visible)
 
 
@@ -97,7 +96,7 @@ def read_events(
         decoded = _decode_event(part, schemas, record, row)
         if decoded is None:
             continue
-        part.events.append(_event(decoded, record, row, part.intern))
+        part.events.append(_event(part, decoded, record, row))
         if row is not None:
             apply(row.aggregate_id, row.offset, decoded)
     part.read["events"] = len(visible)
@@ -120,14 +119,15 @@ def side_by_side(records: Iterable[Record], rows: Iterable[Row]) -> Iterator[tup
 
 
 def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
-    offset, log_time, key, value, _ = record
+    one, value = part.one, record.value
+    offset, log_time, key = one(record.offset), one(record.log_time), one(record.key)
     try:
         form, command_id, aggregate_id, body = schemas.command(value)
         if form.domain not in (part.domain, ENVELOPE):
             raise NotARecordError(f"a {form.name} is no command of {part.domain}")
     except NotARecordError as error:
         return Command(offset, log_time, key, "", "", "", hash((key, value)), str(error))
-    return Command(offset, log_time, key, form.name, part.intern(command_id), part.intern(aggregate_id), body)
+    return Command(offset, log_time, key, form.name, one(command_id), one(aggregate_id), body)
 
 
 def _text(headers: dict[str, Any], name: str) -> str:
@@ -153,23 +153,24 @@ def _decode_event(part: Partition, schemas: Schemas, record: Record | None, row:
     return found
 
 
-def _event(decoded: Decoded, record: Record | None, row: Row | None, intern: Intern) -> Event:
-    meta = decoded.fields["meta"]
+def _event(part: Partition, decoded: Decoded, record: Record | None, row: Row | None) -> Event:
+    meta, one = decoded.fields["meta"], part.one
     source = record or row
     assert source is not None  # noqa: S101 - one of the two is always there
+    name, version, event_id = meta["aggregate_id"], meta["version"], meta["event_id"]
     return Event(
         source.offset,
         record is not None,
         row is not None,
-        source.log_time,
+        one(source.log_time),
         decoded.form.name,
-        intern(meta["aggregate_id"]),
-        meta["version"],
-        meta["event_id"],
-        meta["occurred_at"],
-        intern(meta["command_id"]),
-        meta["command_offset"],
-        meta["writer"]["restored_to"],
+        one(name),
+        version,
+        "" if event_id == f"{part.domain}/{name}/{version}" else event_id,
+        one(meta["occurred_at"]),
+        one(meta["command_id"]),
+        one(meta["command_offset"]),
+        one(meta["writer"]["restored_to"]),
         hash(record.value if record is not None else row and row.record),
         differences(decoded, record, row),
     )

@@ -3,8 +3,9 @@
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
+Kept = TypeVar("Kept", str, int, bytes, bytes | None)
 Headers = list[tuple[str, Any]] | None
 Place = tuple[str, int]
 """An event's aggregate id and offset."""
@@ -97,7 +98,8 @@ class Event(NamedTuple):
     type: str
     aggregate_id: str
     version: int
-    event_id: str
+    strange_id: str
+    """The event's id where it is not made of domain, aggregate and version, else empty."""
     occurred_at: int
     command_id: str
     command_offset: int
@@ -163,11 +165,12 @@ class Partition:
     """How many records were read, by kind, the journal's rows among them."""
     visible: dict[str, "array[int]"] = field(default_factory=lambda: {kind: array("q") for kind in ANSWERS})
     """The offsets that a reader of committed records sees, of the topics that handlers write."""
-    strings: dict[str, str] = field(default_factory=dict)
+    known: dict[Any, Any] = field(default_factory=dict)
 
-    def intern(self, text: str) -> str:
-        """One string of several that are equal: ids stand in commands, outcomes and events."""
-        return self.strings.setdefault(text, text)
+    def one(self, value: Kept) -> Kept:
+        """One of several equal values, to keep only that: ids, times and offsets stand in three topics."""
+        kept: Kept = self.known.setdefault(value, value)
+        return kept
 
     def place(self, kind: str, offset: int) -> str:
         """How a record is named in a report."""

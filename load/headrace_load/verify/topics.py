@@ -30,7 +30,7 @@ READER: Final = {
     "fetch.wait.max.ms": 10,
     "fetch.message.max.bytes": 4_000_000,
     # Enough to keep the reader busy, little enough to keep memory flat.
-    "queued.max.messages.kbytes": 32_768,
+    "queued.max.messages.kbytes": 16_384,
 }
 
 
