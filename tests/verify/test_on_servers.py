@@ -120,7 +120,7 @@ IN_THE_DATABASE = {
     "a checkpoint too far": (
         "UPDATE headrace.checkpoints SET next_offset = next_offset + 100 WHERE projector = 'journal'",
         {"positions"},
-        "is past the end",
+        "is past the end of what is committed",
     ),
     "a checkpoint behind": (
         "UPDATE headrace.checkpoints SET next_offset = 0 WHERE projector = 'orders_v1'",

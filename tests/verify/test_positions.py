@@ -19,7 +19,7 @@ def part() -> Partition:
     [
         (Checkpoint(9, 16), []),
         (Checkpoint(EVENTS_END, 16), []),
-        (Checkpoint(11, 16), ["next offset 11 is past the end, 10"]),
+        (Checkpoint(11, 16), ["next offset 11 is past the end of what is committed, 10"]),
         (Checkpoint(9, 14), ["command offset 14 is not the newest applied one, 16"]),
         (Checkpoint(9, 17), ["command offset 17 is not the newest applied one, 16"]),
         (None, ["no checkpoint, although 5 events lie there"]),
@@ -74,7 +74,15 @@ def test_answers_that_were_not_committed_with_their_offset_are_named(part: Parti
 
 def test_handlers_past_the_end_of_their_topic_are_named(part: Partition) -> None:
     part.committed = 99
-    assert wrong(part)["positions"] == ["handlers at orders.commands[0]: offset 99 is past the end, 18"]
+    assert wrong(part)["positions"] == [
+        "handlers at orders.commands[0]: offset 99 is past the end of what is committed, 18"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["commands", "events"])
+def test_positions_within_an_open_transaction_are_named(part: Partition, kind: str) -> None:
+    part.ends[kind] = part.ends[kind]._replace(stable=2)
+    assert any("is past the end of what is committed, 2" in problem for problem in wrong(part)["positions"])
 
 
 def test_an_open_transaction_is_named(part: Partition) -> None:

@@ -30,9 +30,9 @@ def _wrong_checkpoint(part: Partition, projector: str, checkpoint: Checkpoint | 
         if part.events:
             yield f"no checkpoint, although {len(part.events)} events lie there"
         return
-    next_offset = checkpoint.next_offset
-    if next_offset > part.ends["events"].high:
-        yield f"next offset {next_offset} is past the end, {part.ends['events'].high}"
+    next_offset, end = checkpoint.next_offset, part.ends["events"].stable
+    if next_offset > end:
+        yield f"next offset {next_offset} is past the end of what is committed, {end}"
     behind = [event.offset for event in part.events if event.in_topic and event.offset >= next_offset]
     if behind:
         yield f"next offset {next_offset} is {len(behind)} events behind the newest, offset {behind[-1]}"
@@ -45,9 +45,9 @@ def _wrong_checkpoint(part: Partition, projector: str, checkpoint: Checkpoint | 
 
 
 def _wrong_offset(part: Partition) -> Iterator[str]:
-    committed = part.committed or 0
-    if committed > part.ends["commands"].high:
-        yield f"offset {committed} is past the end, {part.ends['commands'].high}"
+    committed, end = part.committed or 0, part.ends["commands"].stable
+    if committed > end:
+        yield f"offset {committed} is past the end of what is committed, {end}"
     waiting = sum(command.offset >= committed for command in part.commands)
     if waiting:
         yield f"offset {committed} leaves {waiting} records unanswered"
