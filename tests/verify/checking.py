@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headrace_load.verify import answers, held, history, parking, places, positions
+from headrace_load.verify import admission, answers, held, history, parking, places, positions
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
 from headrace_load.verify.records import Checkpoint, Ends, Partition, Record, Row
 from headrace_load.verify.report import Check
@@ -68,6 +68,7 @@ CHECKS: dict[str, Callable[[Partition, Check], None]] = {
     "parking": parking.parking,
     "effects": answers.effects,
     "resends": lambda part, check: answers.resends(part, check, WINDOW_MS),
+    "admission": lambda part, check: admission.admission(part, check, WINDOW_MS),
     "keys": places.keys,
     "held": held.held_back,
     "positions": lambda part, check: positions.positions(part, check, ("journal", "orders_v1")),

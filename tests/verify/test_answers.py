@@ -83,6 +83,13 @@ def test_an_outcome_that_is_not_about_its_command_is_named(part: Partition, chan
     assert wrong(part)["answers"][0].startswith("orders.outcomes[0] offset 6 answers (")
 
 
+def test_an_outcome_that_does_not_say_who_asked_for_it_is_named(part: Partition) -> None:
+    change(part, REFUSED, told=1)
+    assert wrong(part)["answers"] == [
+        "orders.outcomes[0] offset 6: its actor, correlation or causation is not its command's"
+    ]
+
+
 @pytest.mark.parametrize(
     "changes", [{"content": 1}, {"log_time": 1}, {"partition": 5}, {"topic": "x"}, {"kind": "key"}], ids=str
 )

@@ -32,7 +32,7 @@ def test_a_command_is_read_to_its_last_byte_and_times_stay_milliseconds(frame: b
     assert (form.domain, form.name, form.kind) == ("orders", "PayOrder", "command")
     assert fields == {"meta": META, **PAY}
     assert SCHEMAS.meta(frame) == META
-    assert SCHEMAS.command(frame) == (form, "c", "o-1", hash(frame[frame.index(b"\x06p-1") :]))
+    assert SCHEMAS.command(frame) == (form, "c", "o-1", hash(frame[frame.index(b"\x06p-1") :]), META)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,14 @@ def test_a_version_that_the_journal_skips_is_named(part: Partition) -> None:
     assert wrong(part)["versions"] == ["o-1: the journal goes from version 1 to 3 at offset 6 of orders.events[0]"]
 
 
+def test_a_version_that_is_skipped_where_the_journal_stops_is_named(part: Partition) -> None:
+    for at in (2, 3):
+        part.events[at] = part.events[at]._replace(version=part.events[at].version + 1, in_journal=False)
+    part.checkpoints["journal"] = Checkpoint(part.events[2].offset, part.events[1].command_offset)
+    [problem] = wrong(part)["versions"]
+    assert "o-1 goes from version 1 to 3, and the journal has nothing in between" in problem
+
+
 def test_two_events_of_one_version_are_a_fork_and_both_commands_are_named(part: Partition) -> None:
     fork = part.events[0]._replace(offset=11, in_journal=False, command_id="another")
     part.events.append(fork)
@@ -108,8 +116,9 @@ def test_a_key_and_a_header_that_do_not_fit_the_event_are_named(past: Past) -> N
         ({"strange_id": "orders/o-1/9"}, "its event id is 'orders/o-1/9', not 'orders/o-1/3'"),
         ({"occurred_at": 7}, "it occurred at 7, its command was logged at 10000"),
         ({"command_id": "other"}, "it names command other for o-1, at offset 14 lies"),
+        ({"told": 1}, "its actor, correlation or causation is not that of its command"),
     ],
-    ids=["event id", "time", "command id"],
+    ids=["event id", "time", "command id", "actor"],
 )
 def test_a_meta_that_does_not_follow_from_the_command_is_named(
     part: Partition, changes: dict[str, Any], problem: str

@@ -2,8 +2,9 @@
 
 Reading order: `claims` (what is claimed), `run` (the whole), `partition` (what is done for each), `processes` (by
 whom); `records` (what is read), `topics`, `database`, `schemas`, `walk`, `reading` (how it is read); then the checks,
-each a small function of a partition: `history`, `answers`, `parking`, `places`, `positions`, `held`, `isolation`;
-`clients` and `restored` compare with what others noted; `rows` and `orders`, the read model with a model of ours.
+each a small function of a partition: `history`, `answers`, `admission`, `parking`, `places`, `positions`, `held`,
+`isolation`; `clients` and `restored` compare with what others noted; `rows` and `orders`, the read model with a model
+of ours.
 """
 
 from headrace_load.verify.report import CannotVerify, Check, Report

@@ -135,6 +135,10 @@ def _compare(
         said = (outcome.command_id, outcome.command_type, outcome.aggregate_id, outcome.key, outcome.occurred_at)
         if command.type and asked != said:
             check.problem(f"{part.place('outcomes', outcome.offset)} answers {said}, the command was {asked}")
+        elif command.type and outcome.told != command.told and not outcome.repeated:
+            check.problem(
+                f"{part.place('outcomes', outcome.offset)}: its actor, correlation or causation is not its command's"
+            )
     content, wanted = (part.whole.get(command.offset), KEY) if command.type else (command.body, ALONE)
     name = command.aggregate_id
     origin = (f"{part.domain}.commands", part.number, command.log_time, content, wanted, name)

@@ -25,7 +25,9 @@ class Claim(NamedTuple):
 
 
 CLAIMS: Final = {
-    "versions": Claim(("I1", "I9"), "each aggregate's versions are 1..n in the journal, rising in offset order"),
+    "versions": Claim(
+        ("I1", "I9"), "each aggregate's versions are 1..n in the journal and on from there, rising by offset"
+    ),
     "journal": Claim(("I9",), "the journal holds every event of the topic, byte for byte, and no other"),
     "answers": Claim(
         ("I2", "I10", "I14"),
@@ -34,6 +36,9 @@ CLAIMS: Final = {
     "parking": Claim(("I14",), "what is parked waits in order, and nothing of its key passes it"),
     "effects": Claim(("I2",), "events exist exactly where an outcome says so"),
     "resends": Claim(("I5",), "a resend has the first answer and no effect"),
+    "admission": Claim(
+        ("I2", "I5"), "a command that expects a version, or was issued at a time, is accepted only where that holds"
+    ),
     "facts": Claim(("I2",), "ids and times of events follow from their commands, in their order"),
     "writers": Claim(("I15",), "nobody writes in a partition after another has taken it over"),
     "states": Claim(("I12",), "the state in each event is the fold of the events up to it"),

@@ -8,7 +8,10 @@ JOURNAL = "journal"
 
 
 def versions(part: Partition, check: Check) -> None:
-    """Each aggregate's versions are 1..n in the journal, rising in offset order; the topic goes on from there."""
+    """Each aggregate's versions are 1..n in the journal, rising in offset order; the topic goes on from there.
+
+    A gap behind the journal's end is one, too: a journal that stops at it could not tell of it.
+    """
     newest: dict[str, Event] = {}
     journaled: dict[str, int] = {}
     for event in part.events:
@@ -28,6 +31,11 @@ def versions(part: Partition, check: Check) -> None:
                     f"{event.aggregate_id}: the journal goes from version {reached} to {event.version} at offset "
                     f"{event.offset} of {part.domain}.events[{part.number}]"
                 )
+        elif event.version != (before.version if before else 0) + 1:
+            check.problem(
+                f"{part.place('events', event.offset)}: {event.aggregate_id} goes from version "
+                f"{before.version if before else 0} to {event.version}, and the journal has nothing in between"
+            )
     check.count(events=len(part.events), aggregates=len(newest))
 
 
@@ -80,6 +88,8 @@ def facts(part: Partition, check: Check) -> None:
                 f"{place}: it names command {event.command_id} for {event.aggregate_id}, at offset "
                 f"{event.command_offset} lies {command.command_id or 'no command'} for {command.aggregate_id or '-'}"
             )
+        elif event.told != command.told:
+            check.problem(f"{place}: its actor, correlation or causation is not that of its command")
     check.count(events=len(part.events), with_command=with_command)
 
 

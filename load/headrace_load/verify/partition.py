@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headrace_load.verify import answers, clients, held, history, isolation, parking, places, positions, rows
+from headrace_load.verify import admission, answers, clients, held, history, isolation, parking, places, positions, rows
 from headrace_load.verify.claims import fresh_checks
 from headrace_load.verify.database import Database
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
@@ -126,6 +126,7 @@ def run_checks(part: Partition, checks: dict[str, Check], window_ms: int, model:
     parking.parking(part, checks["parking"])
     answers.effects(part, checks["effects"])
     answers.resends(part, checks["resends"], window_ms)
+    admission.admission(part, checks["admission"], window_ms)
     places.keys(part, checks["keys"])
     held.held_back(part, checks["held"])
     projectors = (history.JOURNAL, model.PROJECTOR) if model else tuple({history.JOURNAL, *part.checkpoints})

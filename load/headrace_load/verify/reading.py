@@ -13,7 +13,7 @@ Apply = Callable[[str, int, Decoded], Any]
 
 See = Callable[[Record | None, Row | None], None]
 
-ANSWER: Final = itemgetter(*Outcome._fields[2:])
+ANSWER: Final = itemgetter(*Outcome._fields[2:-1])
 REPEATED: Final = ("command_id", "aggregate_id", "command_type", "command_offset", "occurred_at", "result")
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
 
@@ -40,9 +40,10 @@ def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) 
         except NotARecordError as error:
             part.unreadable.append(f"{part.place('outcomes', record.offset)} is no outcome: {error}")
             continue
+        fields = decoded.fields
         for name in REPEATED:
-            decoded.fields[name] = one(decoded.fields[name])
-        part.outcomes.append(Outcome(record.offset, one(record.key), *ANSWER(decoded.fields)))
+            fields[name] = one(fields[name])
+        part.outcomes.append(Outcome._make((record.offset, one(record.key), *ANSWER(fields), _told(fields))))
     part.read["outcomes"] = len(visible)
 
 
@@ -122,12 +123,22 @@ def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
     one, value = part.one, record.value
     offset, log_time, key = one(record.offset), one(record.log_time), one(record.key)
     try:
-        form, command_id, aggregate_id, body = schemas.command(value)
+        form, command_id, aggregate_id, body, meta = schemas.command(value)
         if form.domain not in (part.domain, ENVELOPE):
             raise NotARecordError(f"a {form.name} is no command of {part.domain}")
     except NotARecordError as error:
         return Command(offset, log_time, key, "", "", "", hash((key, value)), str(error))
-    return Command(offset, log_time, key, form.name, one(command_id), one(aggregate_id), body)
+    command = Command(offset, log_time, key, form.name, one(command_id), one(aggregate_id), body)
+    if meta is None:
+        return command
+    return command._replace(expected_version=meta["expected_version"], issued_at=meta["issued_at"], told=_told(meta))
+
+
+def _told(said: dict[str, Any]) -> int:
+    """A hash of who asked, in which conversation and because of what; 0 where a command says nothing of it."""
+    own = said["command_id"]
+    asked = (said["actor"], said["correlation_id"] or own, said["causation_id"] or own)
+    return 0 if asked == (None, own, own) else hash(asked)
 
 
 def _text(headers: dict[str, Any], name: str) -> str:
@@ -173,6 +184,7 @@ def _event(part: Partition, decoded: Decoded, record: Record | None, row: Row | 
         one(meta["writer"]["restored_to"]),
         hash(record.value if record is not None else row and row.record),
         differences(decoded, record, row),
+        _told(meta),
     )
 
 

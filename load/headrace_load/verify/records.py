@@ -44,6 +44,10 @@ class Command(NamedTuple):
     body: int
     """Hash of the command's own fields; of key and value for what is not a command."""
     why: str = ""
+    expected_version: int | None = None
+    issued_at: int | None = None
+    told: int = 0
+    """Hash of what its events and its outcome repeat: its actor, its correlation and its causation; 0 for none."""
 
 
 class Outcome(NamedTuple):
@@ -63,6 +67,7 @@ class Outcome(NamedTuple):
     version: int
     events: int
     repeated: bool
+    told: int = 0
 
 
 class Parked(NamedTuple):
@@ -107,6 +112,7 @@ class Event(NamedTuple):
     content: int
     """Hash of the record's value."""
     differences: tuple[str, ...] = ()
+    told: int = 0
 
 
 class Ends(NamedTuple):

@@ -44,12 +44,13 @@ class Form(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A command's form and ids, and the hash of its own fields."""
+    """A command's form and ids, the hash of its own fields, and its meta if that has more than the ids."""
 
     form: Form
     command_id: str
     aggregate_id: str
     body: int
+    meta: dict[str, Any] | None
 
 
 class Decoded(NamedTuple):
@@ -116,10 +117,12 @@ class Schemas:
             raise NotARecordError(f"{start} bytes of meta, more than the {LARGEST_META} that it may have")
         if end != len(frame):
             raise NotARecordError(f"{len(frame) - end} bytes too many for a {form.name}")
-        return Asked(form, command_id, aggregate_id, hash(frame[start:]))
+        # What the meta has beside the ids is in unions whose first branch is null.
+        meta = self.meta(frame) if any(frame[at:start]) else None
+        return Asked(form, command_id, aggregate_id, hash(frame[start:]), meta)
 
     def meta(self, frame: bytes) -> dict[str, Any]:
-        """The meta of an event, without the rest."""
+        """The meta of an event or of a command, without the rest."""
         source = BytesIO(frame)
         source.seek(PREFIX)
         meta: dict[str, Any] = schemaless_reader(source, self._form_of(frame).meta, None)  # type: ignore[assignment]
