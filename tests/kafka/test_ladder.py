@@ -1,11 +1,12 @@
 """Each rung of the error ladder, by errors as confluent-kafka raises them."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from headrace.kafka.ladder import Aborted, Unsettled, climb
+from headrace.kafka.ladder import Aborted, Bounded, Unsettled, climb
 from headrace.kernel.errors import Fault
 
 
@@ -70,3 +71,21 @@ def test_what_is_fatal_or_of_no_kind_ends_the_process(last: KafkaException) -> N
 def test_an_error_that_is_both_fatal_and_abortable_is_fatal() -> None:
     with pytest.raises(Fault):
         climb(failing(error(KafkaError._FENCED, fatal=True, abortable=True)), seconds=1)
+
+
+def test_a_bounded_call_returns_or_raises_what_the_call_does() -> None:
+    calls = Bounded()
+    assert calls.call(10, max, 3, 5) == 5
+    with pytest.raises(KafkaException, match="as told"):
+        calls.call(10, failing(ODD))
+    calls.end()
+
+
+def test_a_call_that_does_not_come_back_is_left_behind() -> None:
+    calls, came_back, over = Bounded(), threading.Event(), threading.Event()
+    with pytest.raises(TimeoutError):
+        calls.call(0.05, lambda: (over.wait(60), came_back.set()))
+    calls.end()
+    assert not came_back.is_set()
+    over.set()
+    assert came_back.wait(10)

@@ -8,6 +8,9 @@ fatal       `Fault`: fenced, or broken for good: the process ends, and a new one
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -50,3 +53,31 @@ def climb(
             at_once = False
         else:
             return at_once
+
+
+class Bounded:
+    """Makes calls in a thread of its own, so that one which does not keep to its timeout can be left behind."""
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        Thread(target=self._work, name="bounded-calls", daemon=True).start()
+
+    def call(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What the function returns or raises; `TimeoutError` after `seconds`: ask nothing more of this one then."""
+        done: Future[Any] = Future()
+        self._asked.put((done, function, arguments))
+        return done.result(seconds)
+
+    def end(self) -> None:
+        """End the thread, once a call that was left behind has come back."""
+        self._asked.put(None)
+
+    def _work(self) -> None:
+        while asked := self._asked.get():
+            done, function, arguments = asked
+            try:
+                done.set_result(function(*arguments))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
+                done.set_exception(error)
+            # What the call held, a client perhaps, is not kept until the next one.
+            del asked, done, function, arguments

@@ -1,5 +1,10 @@
-"""A transactional producer whose every call ends in one of the ladder's ways."""
+"""A transactional producer whose every call ends in one of the ladder's ways.
 
+librdkafka speaks the transaction protocol of before KIP-890: a request that was delayed on its way takes effect when it
+comes, even in a later transaction of the same producer. Only a new epoch, which a new client brings, refuses it.
+"""
+
+import logging
 from typing import Any, Final
 
 from confluent_kafka import Producer, TopicPartition
@@ -8,13 +13,33 @@ from structlog import get_logger
 from headrace.failpoint import Failpoints
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, fatal_errors_to, producer_config
 from headrace.kafka.consumer import Place
-from headrace.kafka.ladder import Aborted, Unsettled, climb
+from headrace.kafka.ladder import Aborted, Bounded, Unsettled, climb
 from headrace.kernel.errors import Fault
 from headrace.settings import Settings
 
 INIT_TIMEOUT_S: Final = 60.0
+PATIENCE: Final = 0.2
+"""Of the transaction's timeout: so long may the sending of offsets take at first; after each failure twice as long."""
 
 log = get_logger("headrace.producer")
+
+
+class Connections:
+    """Takes a client's log, the only place where librdkafka tells that a request was lost and sent again.
+
+    A broken connection in use, or a request without an answer, is tried again inside the client: the call that waits
+    for it succeeds, and the first request may still be on its way.
+    """
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    def log(self, level: int, _form: str, kind: str, _client: str, line: str) -> None:
+        """One line of the client's log, as confluent-kafka hands it to a logger; `level` is Python's."""
+        if kind == "REQTMOUT" or (kind == "FAIL" and "in state UP" in line):
+            self.broken = True
+        if level >= logging.ERROR:
+            log.warning("kafka client", kind=kind, line=line)
 
 
 class TransactionalProducer:
@@ -22,8 +47,11 @@ class TransactionalProducer:
 
     def __init__(self, settings: Settings, transactional_id: str, failpoints: Failpoints) -> None:
         self._id = transactional_id
-        self._config = producer_config(settings, transactional_id) | fatal_errors_to(self._stop)
+        # Lines about connections are of the levels from 6 up to 3, and can be switched off.
+        told = {"log_level": 6, "log.connection.close": True}
+        self._config = producer_config(settings, transactional_id) | fatal_errors_to(self._stop) | told
         self._seconds = TRANSACTION_TIMEOUT_MS[settings.profile] / 1000
+        self._patience = self._seconds * PATIENCE
         self._failpoints = failpoints
         self._fatal: str | None = None
         self._doubtful = False
@@ -33,7 +61,8 @@ class TransactionalProducer:
         """Open a transaction, with a new client if a late request of the old one could still come."""
         if self._fatal:
             raise Fault(self._fatal)
-        if self._doubtful:
+        self._client.poll(0)  # brings what the client has logged
+        if self._doubtful or self._connections.broken:
             self.recycle()
         climb(self._client.begin_transaction, seconds=self._seconds, name=self._id)
 
@@ -41,17 +70,17 @@ class TransactionalProducer:
         """Make the records and the offsets visible together.
 
         `Aborted`: none of them will be. `Unsettled`: it is not known; the client is a new one already, and what the
-        old one had begun is ended, so the group's committed offset tells.
+        old one had begun is ended, so the group's committed offset tells. An error of the commit itself proves
+        nothing either way (librdkafka#4558).
         """
         if self._client.flush(self._seconds):
             self._doubtful = True
             raise Aborted(f"{self._id}: records were not acknowledged within the transaction timeout")
         self._failpoints.reach("flushed")
-        positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-        self._climb(self._client.send_offsets_to_transaction, positions, group_metadata, self._seconds, late=Aborted)
-        self._failpoints.reach("offsets_sent")
         try:
-            self._climb(self._client.commit_transaction, self._seconds, late=Unsettled)
+            self._send_offsets(offsets, group_metadata)
+            self._failpoints.reach("offsets_sent")
+            self._end()
         except Unsettled:
             self.recycle()
             raise
@@ -66,14 +95,38 @@ class TransactionalProducer:
     def recycle(self) -> None:
         """Take a new client of the same id: the broker ends what the old one left open, and refuses what comes late."""
         log.warning("producer recycled", transactional_id=self._id)
-        self._client.purge()
+        self._client.purge(blocking=False)
+        self._calls.end()
         self._open()
 
     def _open(self) -> None:
-        self._client = Producer(self._config)
+        self._connections = Connections()
+        self._calls = Bounded()
+        self._client = Producer(self._config | {"logger": self._connections})
         self.produce = self._client.produce
         climb(self._client.init_transactions, INIT_TIMEOUT_S, seconds=INIT_TIMEOUT_S, name=self._id)
         self._doubtful = False
+
+    def _send_offsets(self, offsets: dict[Place, int], group_metadata: Any) -> None:
+        """Make the offsets a part of the transaction; a call that does not come back is left behind with its client.
+
+        While the group's coordinator is away or moves, librdkafka keeps no timeout here (librdkafka#5456, #5511).
+        """
+        positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        send = self._client.send_offsets_to_transaction
+        try:
+            self._climb(self._calls.call, self._patience, send, positions, group_metadata, self._seconds, late=Aborted)
+        except TimeoutError:
+            waited = self._patience
+            self._patience = min(2 * waited, self._seconds)
+            raise Unsettled(f"{self._id}: the group's offsets were not accepted within {waited:.1f} s") from None
+        self._patience = self._seconds * PATIENCE
+
+    def _end(self) -> None:
+        try:
+            self._climb(self._client.commit_transaction, self._seconds, late=Unsettled)
+        except Aborted as error:
+            raise Unsettled(str(error)) from error
 
     def _climb(self, *call: Any, late: type[Exception]) -> None:
         try:

@@ -13,22 +13,33 @@ from headrace.kernel.errors import Fault
 from headrace.settings import Settings
 
 STALLED_S: Final = 60.0
+LEADERLESS_S: Final = 30.0
+REFUSED: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+RETRY_S: Final = 0.1
 CHUNK: Final = 10_000
 
 
 def list_offsets(
     admin: AdminClient, wanted: dict[Place, Any], isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
 ) -> dict[Place, Any]:
-    """Offset and timestamp of each partition as the spec says; `latest()` is the high watermark, pending too."""
-    futures = admin.list_offsets(
-        {TopicPartition(*place): spec for place, spec in wanted.items()},
-        isolation_level=isolation,
-        request_timeout=REQUEST_TIMEOUT_S,
-    )
-    try:
-        return {(entry.topic, entry.partition): future.result() for entry, future in futures.items()}
-    except KafkaException as error:
-        raise Fault(f"the brokers do not tell their offsets: {error.args[0].str()}") from error
+    """Offset and timestamp of each partition as the spec says; `latest()` is the high watermark, pending too.
+
+    A broker that comes or goes leaves partitions without a leader, or with one that the client does not know yet, for
+    a while: it is asked again, and a `Fault` says so only after half a minute.
+    """
+    deadline = time.monotonic() + LEADERLESS_S
+    while True:
+        futures = admin.list_offsets(
+            {TopicPartition(*place): spec for place, spec in wanted.items()},
+            isolation_level=isolation,
+            request_timeout=REQUEST_TIMEOUT_S,
+        )
+        try:
+            return {(entry.topic, entry.partition): future.result() for entry, future in futures.items()}
+        except KafkaException as error:
+            if time.monotonic() > deadline or error.args[0].code() in REFUSED:
+                raise Fault(f"the brokers do not tell their offsets: {error.args[0].str()}") from error
+        time.sleep(RETRY_S)
 
 
 def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]:
