@@ -8,6 +8,7 @@ import typer
 from structlog import get_logger
 
 from headrace.cli.options import SHIPPED, AppPath, load_app
+from headrace.collector import collect_seldom
 from headrace.observe.logs import configure_logs
 from headrace.settings import read_settings
 
@@ -52,6 +53,7 @@ def _run(service: Service) -> None:
         # Only a flag: whatever the loop is in the middle of, it finishes, a log line too.
         service.stopping = True
 
+    collect_seldom()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     service.run()

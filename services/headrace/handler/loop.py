@@ -9,6 +9,7 @@ from structlog import get_logger
 
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
+from headrace.collector import keep_what_lives
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import ALONE, KEY, Headers, trace_of, where_it_broke, why_parked
 from headrace.handler.partition import Partition
@@ -49,6 +50,9 @@ class Handler:
         self._watchdog = Watchdog(settings)
         self._takeover = Takeover(self._aggregate, codec, settings, admin, self._failpoints)
         self._partitions: dict[int, Partition] = {}
+        self._typed: dict[str, Headers] = {
+            kind.__name__: [("type", kind.__name__)] for kind in self._aggregate.event_types
+        }
         self.stopped: dict[Place, str] = {}
         self._producer = TransactionalProducer(settings, f"{group_of(aggregate_name)}.{slot}", self._failpoints)
         self._consumer = BatchConsumer(
@@ -122,6 +126,7 @@ class Handler:
         partitions, starts = yield from self._takeover.restore(self._consumer, numbers)
         taken = sorted(number for _, number in places)
         self._partitions.update({number: partitions[number] for number in taken})
+        keep_what_lives()
         log.info("partitions acquired", partitions=taken, seconds=round(time.monotonic() - began, 3))
         return starts
 
@@ -137,25 +142,25 @@ class Handler:
 
         `Aborted` when the client takes no more, as it does when an earlier record of the transaction has timed out.
         """
+        reach = self._failpoints.reach
         try:
             for record, answer in zip(batch.messages, answers, strict=True):
                 number = record.partition()
                 if answer.set_aside is not None or answer.parked is not None or answer.released:
                     self._produce_parked(record, number, answer)
                 self._produce(answer, number, record.headers() if answer.events else None)
-                self._failpoints.reach("producing")
+                reach("producing")
         except (KafkaException, BufferError) as error:
             raise Aborted(f"a record was not taken: {error}") from error
 
     def _produce(self, answer: Answer, number: int, headers: Headers | None) -> None:
         """Hand an answer's events and outcome to the producer, on the command's own partition number."""
-        produce = self._producer.produce
-        if answer.events:
-            trace = trace_of(headers)
-            for name, frame in answer.events:
-                produce(self._event_topic, frame, answer.key, partition=number, headers=[("type", name), *trace])
+        produce, key = self._producer.produce, answer.key
+        for name, frame in answer.events:
+            own = self._typed[name]
+            produce(self._event_topic, frame, key, number, headers=[*own, *trace_of(headers)] if headers else own)
         if answer.outcome:
-            produce(self._outcome_topic, answer.outcome, answer.key, partition=number)
+            produce(self._outcome_topic, answer.outcome, key, number)
 
     def _produce_parked(self, record: Record, number: int, answer: Answer) -> None:
         """Park a record, alone or with its key; or answer those that are released, and leave a mark."""

@@ -150,13 +150,18 @@ class BatchConsumer:
                 raise Fault(f"consumer error {error.name()}: {error.str()}") from KafkaException(error)
             place = (message.topic(), message.partition())
             offset = message.offset()
-            # A record of a partition that was revoked, or that was read before a rewind, is another's to process.
-            if place not in expected or offset < expected[place]:
-                continue
-            if place not in first:
+            start = after.get(place)
+            if start is None:
+                start = expected.get(place)
+                # A record of a partition that was revoked, or read before a rewind, is another's to process.
+                if start is None or offset < start:
+                    continue
                 first[place] = offset
-            expected[place] = after[place] = offset + 1
+            elif offset < start:
+                continue
+            after[place] = offset + 1
             kept.append(message)
+        expected.update(after)
         return Batch(kept, first, after) if kept else None
 
     def _take_a_step(self) -> bool:

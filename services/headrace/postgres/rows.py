@@ -1,5 +1,7 @@
 """The rows of a view, read and written a set at a time: one statement for all keys of a batch."""
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Final
 
 import psycopg
@@ -23,7 +25,10 @@ class ViewRows:
         self._name = view.name
         self._row = table.row
         self._fields = table.row.__struct_fields__
-        self._key_at = [self._fields.index(name) for name in table.key]
+        first, *others = (self._fields.index(name) for name in table.key)
+        self._key_of: Callable[[tuple[Any, ...]], Key] = (
+            itemgetter(first, *others) if others else lambda values: (values[first],)
+        )
         target = sql.Identifier(view.schema, table.name)
         types = dict(connection.execute(COLUMN_TYPES, [target.as_string(connection)]).fetchall())
         connection.commit()
@@ -44,9 +49,9 @@ class ViewRows:
 
     def read(self, cursor: psycopg.Cursor[Any], keys: list[Key]) -> dict[Key, Any]:
         """The rows that exist for these keys."""
-        cursor.execute(self._select, [list(column) for column in zip(*keys, strict=True)])
-        row, key_at = self._row, self._key_at
-        return {tuple(values[place] for place in key_at): row(*values) for values in cursor.fetchall()}
+        cursor.execute(self._select, [list(column) for column in zip(*keys, strict=True)], binary=True)
+        row, key_of = self._row, self._key_of
+        return {key_of(values): row(*values) for values in cursor.fetchall()}
 
     def write(self, cursor: psycopg.Cursor[Any], rows: dict[Key, Any]) -> None:
         """Insert or replace the rows; a key whose row is None is deleted. `Fault` for a row that cannot be kept."""
@@ -64,9 +69,9 @@ class ViewRows:
 
     def _refuse_moved(self, keys: list[Key], values: list[tuple[Any, ...]]) -> None:
         """A row under another key than its own would not be found again, and the next fold would begin anew."""
+        key_of = self._key_of
         for key, row in zip(keys, values, strict=True):
-            own = tuple(row[place] for place in self._key_at)
-            if own != key:
+            if (own := key_of(row)) != key:
                 raise Fault(f"view {self._name}: evolve gave the key {key!r} a row of the key {own!r}")
 
 

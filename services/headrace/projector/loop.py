@@ -8,6 +8,7 @@ from confluent_kafka.admin import OffsetSpec
 from msgspec import Struct
 from structlog import get_logger
 
+from headrace.collector import keep_what_lives
 from headrace.failpoint import Failpoints
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
@@ -22,7 +23,7 @@ from headrace.postgres.session import Connection, Session
 from headrace.projector.origin import find_origin, refuse_compacted, refuse_impossible
 from headrace.projector.parking import Parking
 from headrace.projector.projection import Journal, Projection, ViewFold
-from headrace.projector.reading import EventReader, Pair, Unreadable
+from headrace.projector.reading import EventReader, Pair, Unreadable, place_of
 from headrace.projector.reasons import reason
 from headrace.settings import Settings
 
@@ -125,6 +126,7 @@ class Projector:
                 self._positions[place] = found[place]
             else:
                 self._parking.forget(place)
+        keep_what_lives()
         log.info("partitions acquired", projector=self._name, partitions=sorted(places))
         return found
 
@@ -208,7 +210,11 @@ class Projector:
         return {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}
 
     def _steps(self, batch: Batch, pairs: list[Pair]) -> list[Step]:
-        last = {(record.topic(), record.partition()): (record, decoded) for record, decoded in pairs}
+        last: dict[Place, Pair] = {}
+        for pair in reversed(pairs):
+            last.setdefault(place_of(pair[0]), pair)
+            if len(last) == len(batch.next):
+                break
         steps = []
         for place, after in batch.next.items():
             record, decoded = last.get(place, (None, None))
