@@ -50,9 +50,32 @@ def test_what_the_environment_says_is_taken(environment: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
+    ("tuning", "window_ms", "batch_size", "linger_ms", "compression"),
+    [("latency", 5, 2000, 1, "none"), ("default", 20, 2000, 1, "lz4"), ("throughput", 100, 10_000, 5, "lz4")],
+)
+def test_one_switch_trades_latency_for_throughput(
+    environment: pytest.MonkeyPatch, tuning: str, window_ms: int, batch_size: int, linger_ms: int, compression: str
+) -> None:
+    environment.setenv("HEADRACE_TUNING", tuning)
+    environment.setenv("KAFKA_BOOTSTRAP_SERVERS", "broker:9092")
+    found = read_settings()
+    assert (found.window_ms, found.batch_size) == (window_ms, batch_size)
+    config = producer_config(found)
+    assert (config["linger.ms"], config["compression.type"]) == (linger_ms, compression)
+
+
+def test_what_is_said_by_itself_goes_before_what_the_switch_says(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HEADRACE_TUNING", "throughput")
+    environment.setenv("HEADRACE_WINDOW_MS", "50")
+    found = read_settings()
+    assert (found.window_ms, found.batch_size) == (50, 10_000)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("HEADRACE_PROFILE", "staging"),
+        ("HEADRACE_TUNING", "fast"),
         ("HEADRACE_PARTITIONS", "0"),
         ("HEADRACE_PARTITIONS", "10001"),
         ("HEADRACE_PARTITIONS", "many"),

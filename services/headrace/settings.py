@@ -3,12 +3,18 @@
 import os
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.kernel.errors import Misconfigured
+
+# By tuning: what is taken where the environment says nothing else. Latency is half the window and a few milliseconds.
+TUNINGS: Final = {
+    "latency": {"HEADRACE_WINDOW_MS": 5},
+    "throughput": {"HEADRACE_WINDOW_MS": 100, "HEADRACE_BATCH_SIZE": 10_000},
+}
 
 
 class Settings(BaseSettings):
@@ -23,6 +29,8 @@ class Settings(BaseSettings):
     schemas: Path = Field(default=Path("schemas"), validation_alias="HEADRACE_SCHEMAS")
     partitions: int = Field(default=12, ge=1, le=10_000, validation_alias="HEADRACE_PARTITIONS")
     """Partitions of every topic; chosen once, because adding some would move keys."""
+    tuning: Literal["latency", "default", "throughput"] = Field(default="default", validation_alias="HEADRACE_TUNING")
+    """Other defaults for window and batch size, and other waits in the clients: what is bought with what."""
     batch_size: int = Field(default=2000, ge=1, le=20_000, validation_alias="HEADRACE_BATCH_SIZE")
     """Records in one transaction, at most."""
     window_ms: int = Field(default=20, ge=0, le=10_000, validation_alias="HEADRACE_WINDOW_MS")
@@ -53,6 +61,11 @@ class Settings(BaseSettings):
     """Whether a takeover logs a digest of each partition's state, for the verifier to compare."""
     failpoint: str = Field(default="", validation_alias="HEADRACE_FAILPOINT")
     """For tests: where to die. Refused outside the local profile."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tuned(cls, said: dict[str, Any]) -> dict[str, Any]:
+        return {**TUNINGS.get(said.get("HEADRACE_TUNING", ""), {}), **said}
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
