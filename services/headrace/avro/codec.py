@@ -14,6 +14,7 @@ from msgspec import Struct
 from headrace.avro.agreement import mismatches
 from headrace.avro.contract import ENVELOPE, Catalogue, Contract
 from headrace.avro.forms import Form, form_of
+from headrace.avro.straight.from_bytes import NEAR, far
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import CommandMeta, DiscardParked, EventMeta, Later, Outcome, RedriveParked
@@ -174,14 +175,11 @@ def peek_outcome(frame: bytes) -> tuple[str, int]:
 
 
 def _long(frame: bytes, at: int) -> tuple[int, int]:
-    """The Avro long (zigzag, seven bits a byte) at a place in the frame, and the place after it."""
-    value = shift = 0
-    for place, byte in enumerate(frame[at : at + 10], at + 1):
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the high bit says that more follows
-            return (value >> 1) ^ -(value & 1), place
-        shift += 7
-    raise Undecodable("ends in the middle of a number")
+    """The Avro long at a place in the frame, and the place after it."""
+    try:
+        return (NEAR[frame[at]], at + 1) if frame[at] < 0x80 else far(frame, at)  # noqa: PLR2004 - else more follows
+    except (IndexError, OverflowError) as error:
+        raise Undecodable("ends in the middle of a number") from error
 
 
 def _types(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:

@@ -124,7 +124,7 @@ class Replies:
             command_id,
             text(meta.aggregate_id),
             self._at_bytes,
-            long(offset),
+            LONG[offset] if offset < NEAREST else long(offset),
             text(meta.correlation_id) if meta.correlation_id else command_id,
             text(meta.causation_id) if meta.causation_id else command_id,
             text_or_null(meta.actor),

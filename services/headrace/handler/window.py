@@ -30,9 +30,7 @@ class Window:
     def remember(self, outcomes: dict[str, bytes], at: int) -> None:
         """Keep these first outcomes, by command id, of commands that were appended up to `at`."""
         if at - self._young_since > self.span_ms:
-            self._old = self._young
-            self._young = {}
-            self._young_since = at
+            self._turn_over(at)
         self._young.update(outcomes)
 
     def recall(self, frame: bytes, codec: Codec) -> None:
@@ -44,7 +42,12 @@ class Window:
         known = self.find(command_id)
         if known is not None and not _replaces(codec.decode(frame).body, codec.decode(known).body):
             return
-        self.remember({command_id: frame}, occurred_at)
+        if occurred_at - self._young_since > self.span_ms:
+            self._turn_over(occurred_at)
+        self._young[command_id] = frame
+
+    def _turn_over(self, at: int) -> None:
+        self._old, self._young, self._young_since = self._young, {}, at
 
     def tells_of_events(self, codec: Codec) -> bool:
         """Whether one of the outcomes says that its command led to events."""

@@ -70,17 +70,16 @@ class Journal:
                 copy.write_row(_journal_row(record, decoded))
 
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
-        ids = {(record.topic(), decoded.meta.aggregate_id) for record, decoded in records}
+        found = [
+            (record, (record.topic(), decoded.meta.aggregate_id), decoded.meta.version) for record, decoded in records
+        ]
         # An aggregate whose first event is in the batch has nothing before it to look up.
-        begun = {
-            (record.topic(), decoded.meta.aggregate_id) for record, decoded in records if decoded.meta.version == 1
-        }
+        begun = {place for _, place, version in found if version == 1}
         newest: dict[tuple[str, str], int] = {}
-        if older := sorted(ids - begun):
+        if older := sorted({place for _, place, _ in found} - begun):
             cursor.execute(NEWEST, [list(column) for column in zip(*older, strict=True)])
             newest = {(topic, name): version for topic, name, version in cursor.fetchall()}
-        for record, decoded in records:
-            place, version = (record.topic(), decoded.meta.aggregate_id), decoded.meta.version
+        for record, place, version in found:
             before = newest.get(place, 0)
             if version != before + 1:
                 raise Fault(
