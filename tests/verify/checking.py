@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace_load.verify import admission, answers, held, history, parking, places, positions
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
-from headrace_load.verify.records import Checkpoint, Ends, Partition, Record, Row
+from headrace_load.verify.records import Checkpoint, Ends, Held, Partition, Record, Row
 from headrace_load.verify.report import Check
 from headrace_load.verify.rows import MODELS, Fold
 from headrace_load.verify.schemas import Schemas
@@ -32,12 +32,12 @@ def log_of(past: Past) -> MemoryLog:
     return past.log
 
 
-def read(past: Past, fold: Fold | None = None) -> Partition:
-    """The past's only partition, as the verifier reads it."""
+def read(past: Past, fold: Fold | None = None, held: dict[str, list[Held]] | None = None) -> Partition:
+    """The past's only partition, as the verifier reads it, with what projectors hold back of it."""
     log = log_of(past)
     topics = {kind: log.topics["orders." + kind, 0] for kind in ("commands", "events", "outcomes", "parked")}
     ends = {kind: Ends(0, *(2 * [records[-1][0] + 2 if records else 0])) for kind, records in topics.items()}
-    part = Partition("orders", 0, 1, ends, past.committed.get(0))
+    part = Partition("orders", 0, 1, ends, past.committed.get(0), held=held or {})
     if 0 in past.checkpoints:
         part.checkpoints = dict.fromkeys(("journal", "orders_v1"), Checkpoint(*past.checkpoints[0]))
     records = {kind: [Record(*record) for record in found] for kind, found in topics.items()}

@@ -19,10 +19,9 @@ def past() -> Past:
 
 def holding(past: Past, key: str, after: int) -> Partition:
     """The past with all events of a key held back but the first ones."""
-    part = read(past)
     rows = [row for row in past.journal if row[3] == key][after:]
-    part.held = {HELD: [Held(offset, key, log_time, record) for _, _, offset, _, _, _, log_time, record in rows]}
-    return part
+    held = [Held(offset, key, log_time, record) for _, _, offset, _, _, _, log_time, record in rows]
+    return read(past, held={HELD: held})
 
 
 def test_events_held_back_from_one_on_are_fine(past: Past) -> None:

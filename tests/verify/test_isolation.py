@@ -1,6 +1,6 @@
 """What only a reader of uncommitted records sees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_what_only_the_uncommitted_reader_sees_is_told_apart(past: Past, part: P
     ghost = record_of(past, "outcomes", 0)._replace(offset=3)
     open_still = ghost._replace(offset=99)
 
-    def others(known: set[int]) -> Iterator[Record | None]:
+    def others(known: Sequence[int]) -> Iterator[Record | None]:
         yield from [None] * len(known)
         yield from (ghost, open_still)
 

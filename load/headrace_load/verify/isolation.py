@@ -1,19 +1,19 @@
 """Check of what readers of committed records do not see: aborted transactions, and nothing that was committed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from headrace_load.verify.reading import read_outcomes, read_parked
 from headrace_load.verify.records import Partition, Record
 from headrace_load.verify.report import Check
 from headrace_load.verify.schemas import NotARecordError, Schemas
 
-Others = Callable[[set[int]], Iterable[Record | None]]
+Others = Callable[[Sequence[int]], Iterable[Record | None]]
 """All records of a topic by an uncommitted reader; None for those whose offsets it is given."""
 
 
 def hidden(part: Partition, kind: str, others: Others, check: Check) -> list[Record]:
     """The records of a topic below its stable end that only a reader of uncommitted records sees."""
-    visible, stable = set(part.visible[kind]), part.ends[kind].stable
+    visible, stable = part.visible[kind], part.ends[kind].stable
     found, seen = [], 0
     for record in others(visible):
         if record is None:

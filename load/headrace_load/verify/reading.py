@@ -43,7 +43,7 @@ def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) 
         fields = decoded.fields
         for name in REPEATED:
             fields[name] = one(fields[name])
-        part.outcomes.append(Outcome._make((record.offset, one(record.key), *ANSWER(fields), _told(fields))))
+        part.outcomes.append(Outcome._make((record.offset, one(record.key), *ANSWER(fields), one(_told(fields)))))
     part.read["outcomes"] = len(visible)
 
 
@@ -131,7 +131,9 @@ def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
     command = Command(offset, log_time, key, form.name, one(command_id), one(aggregate_id), body)
     if meta is None:
         return command
-    return command._replace(expected_version=meta["expected_version"], issued_at=meta["issued_at"], told=_told(meta))
+    return command._replace(
+        expected_version=meta["expected_version"], issued_at=meta["issued_at"], told=one(_told(meta))
+    )
 
 
 def _told(said: dict[str, Any]) -> int:
@@ -182,9 +184,9 @@ def _event(part: Partition, decoded: Decoded, record: Record | None, row: Row | 
         one(meta["command_id"]),
         one(meta["command_offset"]),
         one(meta["writer"]["restored_to"]),
-        hash(record.value if record is not None else row and row.record),
+        hash(record.value if record is not None else row and row.record) if part.held else 0,
         differences(decoded, record, row),
-        _told(meta),
+        one(_told(meta)),
     )
 
 

@@ -110,7 +110,7 @@ class Event(NamedTuple):
     command_offset: int
     restored_to: int
     content: int
-    """Hash of the record's value."""
+    """Hash of the record's value; 0 when nothing of the partition is held back, which alone is compared with it."""
     differences: tuple[str, ...] = ()
     told: int = 0
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Self
 
 from confluent_kafka import (
@@ -28,9 +28,9 @@ READER: Final = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 10,
-    "fetch.message.max.bytes": 4_000_000,
-    # Enough to keep the reader busy, little enough to keep memory flat.
-    "queued.max.messages.kbytes": 16_384,
+    "fetch.message.max.bytes": 2_000_000,
+    # Enough to keep the reader busy, little enough to keep memory flat: small records need several times their size.
+    "queued.max.messages.kbytes": 4_096,
 }
 
 
@@ -91,10 +91,15 @@ class Topics:
         """The committed records of a partition, oldest first; read one partition to its end before the next."""
         return map(_record, _messages(self._consumer, TopicPartition(topic, partition, ends.low), ends.stable))
 
-    def others(self, topic: str, partition: int, ends: Ends, known: set[int]) -> Iterator[Record | None]:
-        """All records, those of open and of aborted transactions among them; None for those of `known` offsets."""
+    def others(self, topic: str, partition: int, ends: Ends, known: Iterable[int]) -> Iterator[Record | None]:
+        """All records, those of open and of aborted transactions too; None for those of the `known`, rising offsets."""
+        ahead = iter(known)
+        expected = next(ahead, ends.high)
         for message in _messages(self._of_all, TopicPartition(topic, partition, ends.low), ends.high):
-            yield None if message.offset() in known else _record(message)
+            offset = message.offset()
+            while expected < offset:
+                expected = next(ahead, ends.high)
+            yield None if offset == expected else _record(message)
 
     def _list(self) -> dict[str, int]:
         # Asked through the consumer, which then knows all leaders: it takes a second to find each by itself.
