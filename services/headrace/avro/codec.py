@@ -56,7 +56,7 @@ class Codec:
     """Encodes and decodes every record of an application, by the contracts in its lock file."""
 
     def __init__(self, app: App, catalogue: Catalogue) -> None:
-        types = _types(app)
+        types = types_of(app)
         # A field that only the class has would vanish when written, and with it what a restored state should be.
         for disagreement in mismatches(app, catalogue):
             raise Misconfigured(disagreement)
@@ -182,7 +182,7 @@ def _long(frame: bytes, at: int) -> tuple[int, int]:
         raise Undecodable("ends in the middle of a number") from error
 
 
-def _types(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
+def types_of(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
     """By domain and record name: the class, the class of its aggregate's state, and the upcast if it is retired."""
     own = (Outcome, RedriveParked, DiscardParked)
     found: list[tuple[str, Any, Any, Any]] = [(ENVELOPE, kind, None, None) for kind in own]

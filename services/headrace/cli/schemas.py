@@ -1,5 +1,6 @@
 """`headrace schemas`: from part files to locked contracts."""
 
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -7,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.avro.agreement import disagreements
-from headrace.avro.contract import LOCK_FILE, Catalogue, read_lock, write_lock
+from headrace.avro.contract import LOCK_FILE, Catalogue, Contract, read_lock, write_lock
+from headrace.avro.generated import generated_source
 from headrace.avro.lock import lock as lock_parts
 from headrace.avro.lock import problems_with, read_parts
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
@@ -54,11 +56,26 @@ def show(
             table.add_row(str(contract.id), contract.domain, contract.name, contract.kind, versions)
         Console().print(table)
         return
+    for contract in _called(name, catalogue):
+        print_json(contract.schema) if as_json else Console().print_json(data=contract.schema)
+
+
+@app.command()
+def codec(name: Annotated[str, typer.Argument(help="A record's name.")], app_path: AppPath = SHIPPED) -> None:
+    """Print the Python that is generated to write and to read a record, as it is compiled when a service starts."""
+    catalogue = read_lock(read_settings().schemas)
+    for contract in _called(name, catalogue):
+        typer.echo(generated_source(load_app(app_path), catalogue, contract).rstrip())
+
+
+def _called(name: str, catalogue: Catalogue) -> list[Contract]:
+    """The newest contracts of that name; `Misconfigured` names those that it may have meant."""
     found = [contract for contract in catalogue.newest.values() if name in (contract.name, contract.record)]
     if not found:
-        raise Misconfigured(f"no record is called {name!r}: `headrace schemas show` lists them")
-    for contract in found:
-        print_json(contract.schema) if as_json else Console().print_json(data=contract.schema)
+        near = get_close_matches(name, [contract.name for contract in catalogue.newest.values()])
+        hint = f"did you mean {' or '.join(near)}?" if near else "`headrace schemas show` lists them"
+        raise Misconfigured(f"no record is called {name!r}: {hint}")
+    return found
 
 
 def _unsound(app_path: str, catalogue: Catalogue) -> list[str]:
