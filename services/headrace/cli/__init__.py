@@ -8,7 +8,7 @@ import sys
 
 import psycopg
 import typer
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from rich.console import Console
 
 from headrace.cli import local, parked, schemas, topics
@@ -51,7 +51,8 @@ def main() -> None:
         sys.exit(WRONG_USE)
     except (Fault, KafkaException, psycopg.Error) as error:
         _say(error)
-        sys.exit(FAILED)
+        refused = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._INVALID_ARG  # noqa: SLF001
+        sys.exit(WRONG_USE if refused else FAILED)  # properties that do not go together
 
 
 def _say(error: Exception) -> None:

@@ -40,4 +40,4 @@ def in_one_line(error: Exception) -> str:
     """What went wrong, without Postgres's DETAIL and HINT, which may quote a row."""
     if isinstance(error, psycopg.Error):
         return f"Postgres: {error.diag.message_primary or ' '.join(str(error).split())}"
-    return f"Kafka: {error.args[0].str()}" if isinstance(error, KafkaException) else str(error)
+    return f"Kafka: {' '.join(error.args[0].str().split())}" if isinstance(error, KafkaException) else str(error)

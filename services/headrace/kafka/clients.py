@@ -7,6 +7,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, libversion
 from confluent_kafka.admin import AdminClient
 
+from headrace.kafka.refusals import refuse_overrides
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
 
@@ -82,6 +83,7 @@ def producer_config(settings: Settings, transactional_id: str | None = None) -> 
 def admin_client(settings: Settings) -> AdminClient:
     """A client for topics and offsets, once a broker has answered; `Fault` when none does."""
     _refuse_old_librdkafka()
+    refuse_overrides(settings, os.environ)
     silent: dict[str, Any] = {"error_cb": lambda _error: None, "log_level": 2}
     client = AdminClient(_client(settings) | silent)
     try:
