@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 MINUTES ?= 8
 SEED ?=
 READY := $(VENV)/.ready
+SCENARIO ?= steady
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +41,9 @@ check: $(READY) ## format, lint, types, schemas
 bench: $(READY) ## rates and CPU per record, as ratios to raw librdkafka in the same run
 	$(BIN)/python -m headrace_load.bench
 
+load: $(READY) ## a load on servers of its own, verified, with a report: make load SCENARIO=steady
+	$(BIN)/headrace load run $(SCENARIO) --local
+
 format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -50,4 +54,4 @@ lock: ## write requirements.lock anew (needs uv on the PATH)
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test chaos chaos-run check bench format lock clean
+.PHONY: help setup demo test chaos chaos-run check bench load format lock clean

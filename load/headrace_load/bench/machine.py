@@ -14,6 +14,11 @@ from headrace_load.bench.stage import Stage
 
 def facts(stage: Stage) -> dict[str, Any]:
     """Machine, versions, and how busy others keep it."""
+    return host() | {"kafka": _kafka(stage.kafka.jars), "postgres": _postgres(stage.postgres.url)}
+
+
+def host() -> dict[str, Any]:
+    """The same without the servers."""
     return {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "cpu": _cpu(),
@@ -25,8 +30,6 @@ def facts(stage: Stage) -> dict[str, Any]:
         "fastavro": version("fastavro"),
         "msgspec": version("msgspec"),
         "psycopg": version("psycopg"),
-        "kafka": _kafka(stage.kafka.jars),
-        "postgres": _postgres(stage.postgres.url),
     }
 
 

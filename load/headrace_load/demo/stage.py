@@ -40,10 +40,12 @@ class Stage:
     The folder is removed with them, unless something failed: then logs and data stay for a look.
     """
 
-    def __init__(self, folder: Path, schemas: Path, patience: Patience | None = None) -> None:
+    def __init__(self, folder: Path, schemas: Path, patience: Patience | None = None, replicas: int = REPLICAS) -> None:
         self.folder = folder.absolute()
         self._patience = patience
         self.schemas = schemas.absolute()
+        self.replicas = replicas
+        self._names: list[str] = []
         self.servers = LocalServers(self.folder / "servers")
         self.failed = False
         self.began = time.monotonic()
@@ -95,6 +97,13 @@ class Stage:
         }
 
     @property
+    def pids(self) -> dict[str, int]:
+        """The numbers of all processes, by name."""
+        found = {name: self.services.pid(name) for name in self._names}
+        servers = {"kafka": self.servers.kafka.pid, "postgres": self.servers.postgres.pid}
+        return {name: pid for name, pid in (found | servers).items() if pid}
+
+    @property
     def seconds(self) -> float:
         """How long ago the demo began."""
         return time.monotonic() - self.began
@@ -112,15 +121,15 @@ class Stage:
         return topics, len(catalogue.contracts)
 
     def start_services(self) -> list[str]:
-        """Start two of each service and return their names; they are up when each has partitions of its own."""
-        names = []
+        """Start the replicas of each service; returns their names once each has partitions of its own."""
+        names = self._names
         for name, arguments, _ in SERVICES:
-            for number in range(1, REPLICAS + 1):
+            for number in range(1, self.replicas + 1):
                 slot = ("--slot", str(number)) if name == "handler" else ()
                 self._start(f"{name}-{number}", *arguments, *slot)
                 names.append(f"{name}-{number}")
         admin = admin_client(self.settings)
-        self.wait(lambda: _all_have_partitions(admin), "every service has partitions", 60)
+        self.wait(lambda: _all_have_partitions(admin, self.replicas), "every service has partitions", 60)
         return names
 
     def wait(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
@@ -141,7 +150,7 @@ class Stage:
         self.services.start(name, command, log, kept | self.environment | ours)
 
 
-def _all_have_partitions(admin: Any) -> bool:
+def _all_have_partitions(admin: Any, replicas: int) -> bool:
     """Whether each group has all its members, and each member something to do."""
     found = admin.describe_consumer_groups([group for *_, group in SERVICES], request_timeout=10)
     try:
@@ -150,6 +159,6 @@ def _all_have_partitions(admin: Any) -> bool:
         return False
     for group in groups:
         shares = [member.assignment.topic_partitions for member in group.members if member.assignment]
-        if sum(map(bool, shares)) < REPLICAS or sum(map(len, shares)) < PARTITIONS:
+        if sum(map(bool, shares)) < replicas or sum(map(len, shares)) < PARTITIONS:
             return False
     return True

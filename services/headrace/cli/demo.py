@@ -38,7 +38,7 @@ def demo(
         raise Misconfigured(f"{error.name} is not installed: run the demo from a clone, with `make demo`") from error
     told = Console(stderr=as_json, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stage = Stage(_folder(directory), _schemas())
+    stage = Stage(_folder(directory), find_schemas())
     try:
         told.print(f"[dim]{stage.folder}[/dim]", soft_wrap=True)
         with stage:
@@ -78,7 +78,7 @@ def _folder(directory: Path | None) -> Path:
     return Path(tempfile.mkdtemp(prefix="headrace-demo-", dir=directory))
 
 
-def _schemas() -> Path:
+def find_schemas() -> Path:
     """The schemas that the settings name, or those of the clone that the demo runs from."""
     chosen = read_settings().schemas
     clone = Path(__file__).parents[3] / "schemas"
