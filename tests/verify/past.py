@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
+from hashlib import blake2b
 from io import BytesIO
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +25,7 @@ BLANK: dict[str, Any] = {
     "status": "", "lines": [], "currency": "", "customer": None, "business_date": None, "total": 0, "paid": 0,
     "refund_owed": 0, "payment_id": None, "carrier": None, "tracking": None, "cancel_reason": None,
 }  # fmt: skip
+PREFIX = 5
 GARBAGE = b"\x00\xffnot a command"
 
 
@@ -70,6 +72,12 @@ class Asked(NamedTuple):
     offset: int
     log_time: int
     value: bytes = b""
+
+    @property
+    def body_hash(self) -> bytes:
+        """What its outcome must say of it. Its meta is two short texts, each behind its length, and five nulls."""
+        own = self.value[PREFIX + 1 + len(self.command_id) + 1 + len(self.aggregate_id) + 5 :]
+        return blake2b(self.type.encode() + b"\0" + own, digest_size=16).digest()
 
 
 class Past:
@@ -151,7 +159,7 @@ class Past:
         """Append an outcome, and move the handlers' offset past its command."""
         fields = {
             "command_id": asked.command_id, "occurred_at": asked.log_time, "aggregate_id": asked.aggregate_id,
-            "command_type": asked.type, "command_offset": asked.offset, "body_hash": b"hash of the body",
+            "command_type": asked.type, "command_offset": asked.offset, "body_hash": asked.body_hash,
             "result": "accepted", "code": None, "message": None, "version": 1, "events": 0, "repeated": False,
             "actor": None, "correlation_id": asked.command_id, "causation_id": asked.command_id,
         } | changes  # fmt: skip

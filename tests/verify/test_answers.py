@@ -83,6 +83,11 @@ def test_an_outcome_that_is_not_about_its_command_is_named(part: Partition, chan
     assert wrong(part)["answers"][0].startswith("orders.outcomes[0] offset 6 answers (")
 
 
+def test_an_outcome_with_another_hash_than_its_commands_content_has_is_named(part: Partition) -> None:
+    change(part, REFUSED, body_hash=part.outcomes[0].body_hash)
+    assert wrong(part) == {"answers": ["orders.outcomes[0] offset 6: its hash is not that of its command's content"]}
+
+
 def test_an_outcome_that_does_not_say_who_asked_for_it_is_named(part: Partition) -> None:
     change(part, REFUSED, told=1)
     assert wrong(part)["answers"] == [

@@ -20,7 +20,8 @@ import typer
 
 from headrace.app import app as headrace
 from headrace.kernel.app import JOURNAL
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.local import LocalServerError
 from headrace_load.bench import drained, raw, traffic
 from headrace_load.bench.stage import PARTITIONS, Stage, environment
 
@@ -97,5 +98,14 @@ def _rss(process: psutil.Process) -> int:
     return total
 
 
+def main() -> None:
+    """Run it; a fault is one line on standard error."""
+    try:
+        app()
+    except (Fault, LocalServerError, Misconfigured) as error:
+        print(f"verifying: {error}", file=sys.stderr)  # noqa: T201 - a command's last words
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -139,7 +139,9 @@ def _compare(
             check.problem(
                 f"{part.place('outcomes', outcome.offset)}: its actor, correlation or causation is not its command's"
             )
-    content, wanted = (part.whole.get(command.offset), KEY) if command.type else (command.body, ALONE)
+        elif command.type and outcome.body_hash != command.content:
+            check.problem(f"{part.place('outcomes', outcome.offset)}: its hash is not that of its command's content")
+    content, wanted = (part.whole.get(command.offset), KEY) if command.type else (command.content, ALONE)
     name = command.aggregate_id
     origin = (f"{part.domain}.commands", part.number, command.log_time, content, wanted, name)
     for parked in aside:
@@ -185,7 +187,7 @@ def _wrong_resend(
             yield "is answered as a resend, and nothing of its id was answered before"
         return
     asked, known = first
-    same = (command.type, command.aggregate_id, command.body) == (asked.type, asked.aggregate_id, asked.body)
+    same = (command.type, command.aggregate_id, command.content) == (asked.type, asked.aggregate_id, asked.content)
     if outcome.repeated:
         if _content(outcome) != _content(known):
             yield f"is answered {_content(outcome)}, the first time {_content(known)}"

@@ -14,7 +14,9 @@ Apply = Callable[[str, int, Decoded], Any]
 See = Callable[[Record | None, Row | None], None]
 
 ANSWER: Final = itemgetter(*Outcome._fields[2:-1])
-REPEATED: Final = ("command_id", "aggregate_id", "command_type", "command_offset", "occurred_at", "result")
+REPEATED: Final = (
+    "command_id", "aggregate_id", "command_type", "command_offset", "occurred_at", "body_hash", "result",
+)  # fmt: skip
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
 
 
@@ -123,12 +125,12 @@ def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
     one, value = part.one, record.value
     offset, log_time, key = one(record.offset), one(record.log_time), one(record.key)
     try:
-        form, command_id, aggregate_id, body, meta = schemas.command(value)
+        form, command_id, aggregate_id, body_hash, meta = schemas.command(value)
         if form.domain not in (part.domain, ENVELOPE):
             raise NotARecordError(f"a {form.name} is no command of {part.domain}")
     except NotARecordError as error:
         return Command(offset, log_time, key, "", "", "", hash((key, value)), str(error))
-    command = Command(offset, log_time, key, form.name, one(command_id), one(aggregate_id), body)
+    command = Command(offset, log_time, key, form.name, one(command_id), one(aggregate_id), one(body_hash))
     if meta is None:
         return command
     return command._replace(

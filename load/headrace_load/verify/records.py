@@ -41,8 +41,8 @@ class Command(NamedTuple):
     type: str
     command_id: str
     aggregate_id: str
-    body: int
-    """Hash of the command's own fields; of key and value for what is not a command."""
+    content: bytes | int
+    """Hash of the command's type and own fields; of key and value for what is not a command."""
     why: str = ""
     expected_version: int | None = None
     issued_at: int | None = None

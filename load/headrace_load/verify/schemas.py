@@ -4,6 +4,7 @@ What others wrote, commands, is walked instead: only what is a command to the le
 """
 
 import json
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -44,12 +45,12 @@ class Form(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A command's form and ids, the hash of its own fields, and its meta if that has more than the ids."""
+    """A command's form and ids, the hash that its outcome must have, and its meta if that has more than the ids."""
 
     form: Form
     command_id: str
     aggregate_id: str
-    body: int
+    body_hash: bytes
     meta: dict[str, Any] | None
 
 
@@ -119,7 +120,8 @@ class Schemas:
             raise NotARecordError(f"{len(frame) - end} bytes too many for a {form.name}")
         # What the meta has beside the ids is in unions whose first branch is null.
         meta = self.meta(frame) if any(frame[at:start]) else None
-        return Asked(form, command_id, aggregate_id, hash(frame[start:]), meta)
+        body_hash = blake2b(b"%b\0%b" % (form.name.encode(), frame[start:]), digest_size=16).digest()
+        return Asked(form, command_id, aggregate_id, body_hash, meta)
 
     def meta(self, frame: bytes) -> dict[str, Any]:
         """The meta of an event or of a command, without the rest."""
