@@ -121,6 +121,22 @@ def test_what_was_visible_and_is_no_longer_is_a_problem(kafka: Kafka, past: Past
     ]
 
 
+def test_topics_need_not_be_there_yet(kafka: Kafka, database: str) -> None:
+    with Observer(kafka.bootstrap_servers, database, "absent", every_s=0.05) as watching:
+        wait(lambda: watching.samples()["kafka"] > 2)
+    seen = watching.report()
+    assert (seen.problems, seen.visible, seen.standstills) == ((), {}, ())
+
+
+def test_an_observer_that_fails_itself_says_so(kafka: Kafka, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Observer(kafka.bootstrap_servers, database, "absent", every_s=0.05)
+    monkeypatch.setattr(watching, "_positions", None)
+    watching.start()
+    wait(lambda: watching.report().problems)
+    watching._stopping.set()
+    assert "the observer itself failed: AttributeError" in watching.report().problems[0]
+
+
 def test_no_server_needs_to_be_up() -> None:
     with Observer("127.0.0.1:1", "postgresql://127.0.0.1:1/none", every_s=0.05) as watching:
         wait(lambda: watching.blind_for("kafka") > 0.2 and watching.blind_for("database") > 0.2)

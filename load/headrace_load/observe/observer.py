@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -70,9 +71,12 @@ class Observer:
         self._stopping = threading.Event()
         self._began = time.monotonic()
         self._threads = [
-            threading.Thread(target=self._run, args=("kafka", self._sample_kafka), daemon=True),
-            threading.Thread(target=self._run, args=("database", self._sample_database), daemon=True),
-            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=self._watch, args=(watch,), daemon=True)
+            for watch in (
+                partial(self._sample, "kafka", self._sample_kafka),
+                partial(self._sample, "database", self._sample_database),
+                self._read,
+            )
         ]
 
     def __enter__(self) -> Self:
@@ -136,7 +140,14 @@ class Observer:
             {name: round(seconds, 3) for name, seconds in self._blind_s.items()},
         )
 
-    def _run(self, name: str, sample: Callable[[], None]) -> None:
+    def _watch(self, watch: Callable[[], None]) -> None:
+        """An observer that is blind for another reason than that servers are down may not pass for a content one."""
+        try:
+            watch()
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._problem(f"the observer itself failed: {type(error).__name__}: {error}")
+
+    def _sample(self, name: str, sample: Callable[[], None]) -> None:
         """Sample until told to stop, whatever does not answer."""
         answered = time.monotonic()
         while not self._stopping.is_set():
@@ -153,8 +164,8 @@ class Observer:
         """Tail the topics from where they end now."""
         while self._tail is None and not self._stopping.is_set():
             try:
-                starts = self._positions.stable(self._topics, self._positions.partitions())
-                self._tail = Tail(self._kafka, starts) if starts else None
+                if partitions := self._positions.partitions():
+                    self._tail = Tail(self._kafka, self._positions.stable(self._topics, partitions))
             except KafkaException:
                 pass  # not up yet
             self._stopping.wait(self._every_s)
@@ -165,6 +176,8 @@ class Observer:
 
     def _sample_kafka(self) -> None:
         partitions = self._positions.partitions()
+        if not partitions:
+            return  # no topics yet
         with self._lock:
             claims = dict(self._claims)
         for number, offset in self._positions.committed(partitions).items():
