@@ -19,6 +19,7 @@ from headrace_load.chaos.report import show
 from headrace_load.chaos.run import PATIENT, run
 from headrace_load.chaos.schedule import Planned, as_json, draw
 from headrace_load.demo.stage import Stage
+from headrace_load.verify import CannotVerify
 
 FAILED = 1
 WRONG_USE = 2
@@ -109,7 +110,7 @@ def main() -> None:
     except Misconfigured as error:
         console.print(f"chaos: {error}", soft_wrap=True)
         sys.exit(WRONG_USE)
-    except Fault as error:
+    except (Fault, CannotVerify) as error:
         console.print(f"chaos: {error}", soft_wrap=True)
         sys.exit(FAILED)
 

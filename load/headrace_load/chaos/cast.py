@@ -42,6 +42,7 @@ class Cast:
         ours = {
             "HEADRACE_INSTANCE": name,
             "HEADRACE_FAILPOINT": failpoint,
+            "HEADRACE_RESTORE_DIGEST": "true",
             "KAFKA_CONSUMER__SESSION_TIMEOUT_MS": f"{SESSION_S * 1000:.0f}",
             "PYTHONFAULTHANDLER": "1",  # who is aborted says where it was
         }

@@ -5,7 +5,7 @@ import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from headrace_load.chaos.cast import Cast
 from headrace_load.chaos.resources import Trend
@@ -14,7 +14,14 @@ from headrace_load.chaos.watch import Gap
 from headrace_load.observe import Observed
 from headrace_load.verify import Report
 
-WRONG_USE = 2
+WRONG_USE: Final = 2
+UNWILLING: Final = {-signal.SIGABRT, -signal.SIGKILL}
+TOLD: Final = {
+    0: "told to stop",
+    -signal.SIGTERM: "told to stop before it had begun",
+    -signal.SIGABRT: "aborted, since it did not stop",
+    -signal.SIGKILL: "killed, since it did not even abort",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +90,8 @@ def of_cast(cast: Cast) -> Iterator[str]:
         elif gone.code < 0 and gone.code != -signal.SIGKILL:
             yield f"{gone.name} (pid {gone.pid}) died of {signal.Signals(-gone.code).name} after {gone.ran:.1f} s"
     for (name, code), count in sorted(cast.stopped.items()):
-        if code < 0:
-            yield f"{name} did not stop when it was told to, {count} times"
+        if code in UNWILLING:
+            yield f"{name} did not stop when it was told to, {count} times: its log says where it was"
 
 
 def endings(cast: Cast) -> dict[str, Counter[str]]:
@@ -94,8 +101,8 @@ def endings(cast: Cast) -> dict[str, Counter[str]]:
         if gone.code < 0:
             found[gone.name][f"killed by {signal.Signals(-gone.code).name}"] += 1
     for (name, code), count in cast.stopped.items():
-        if code <= 0:
-            found[name]["told to stop" if code == 0 else "killed, since it did not stop"] += count
+        if code in TOLD:
+            found[name][TOLD[code]] += count
     for name, lines in cast.last_words().items():
         for line, count in lines.items():
             found[name][re.sub(r"\d+", "N", line.removeprefix("headrace: "))[:110]] += count

@@ -19,7 +19,7 @@ from headrace_load.chaos.watch import Happened, Watch
 from headrace_load.demo.quiet import Quiet
 from headrace_load.demo.stage import DOMAIN, PARTITIONS, Stage
 from headrace_load.observe import Observer
-from headrace_load.verify import verify
+from headrace_load.verify import Evidence, verify
 from headrace_load.verify.topics import Topics
 
 RATE: Final = 120.0
@@ -48,7 +48,8 @@ def run(stage: Stage, planned: tuple[Planned, ...], seed: int, minutes: float, t
     stage.wait(cast.all_own_partitions, "every service has partitions", 60)
     told(f"{len(cast.playing)} services are up")
     watch, resources = Watch(stage.settings, PARTITIONS), Resources(cast)
-    traffic = Traffic(stage.settings, seed, RATE, stage.folder / "history.jsonl")
+    history = stage.folder / "history.jsonl"
+    traffic = Traffic(stage.settings, seed, RATE, history)
     observer = Observer(stage.settings.kafka, stage.settings.database, DOMAIN)
     with watch, resources, observer:
         happened = _play(cast, planned, minutes, traffic, told)
@@ -61,7 +62,8 @@ def run(stage: Stage, planned: tuple[Planned, ...], seed: int, minutes: float, t
         dying = [gone.name for gone in stage.services.exits[deaths:]]
     if unquiet:
         cast.abort_all()
-    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas)
+    evidence = Evidence((history,), stage.folder / "logs")
+    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas, evidence=evidence)
     observed = observer.report()
     found = [
         *([unquiet] if unquiet else []),
