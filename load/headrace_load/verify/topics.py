@@ -21,9 +21,7 @@ KINDS: Final = ("commands", "events", "outcomes", "parked")
 TIMEOUT_S: Final = 15.0
 STALLED_S: Final = 30.0
 CHUNK: Final = 10_000
-LEVELS: Final = ("read_committed", "read_uncommitted")
 READER: Final = {
-    "group.id": "headrace.verify",
     "enable.auto.commit": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
@@ -39,18 +37,17 @@ class Topics:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._where = bootstrap_servers
-        self._client = client = client_properties(bootstrap_servers)
-        self._admin = AdminClient(client)
-        # Of all records, too: what is aborted is what the one does not see of the other.
-        self._consumer, self._of_all = (Consumer(client | READER | {"isolation.level": level}) for level in LEVELS)
+        self._client = client_properties(bootstrap_servers)
+        self._admin = AdminClient(self._client)
+        self._readers: dict[tuple[str, str], Consumer] = {}
         self._partitions = self._list()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
-        self._of_all.close()
+        for reader in self._readers.values():
+            reader.close()
 
     def partitions(self, domain: str) -> int:
         """How many partitions each topic of a domain has."""
@@ -80,31 +77,37 @@ class Topics:
         Not by the admin client's call, which ends the process when a group's coordinator is about to load it.
         """
         places = [TopicPartition(topic, number) for number in range(partitions)]
-        member = Consumer({**self._client, "group.id": group, "isolation.level": "read_committed"})
-        try:
-            found = {place.partition: place.offset for place in member.committed(places, TIMEOUT_S)}
-        finally:
-            member.close()
+        found = {place.partition: place.offset for place in self._reader(group=group).committed(places, TIMEOUT_S)}
         return [found[number] if found.get(number, -1) >= 0 else None for number in range(partitions)]
 
     def records(self, topic: str, partition: int, ends: Ends) -> Iterator[Record]:
         """The committed records of a partition, oldest first; read one partition to its end before the next."""
-        return map(_record, _messages(self._consumer, TopicPartition(topic, partition, ends.low), ends.stable))
+        return map(_record, _messages(self._reader(), TopicPartition(topic, partition, ends.low), ends.stable))
 
     def others(self, topic: str, partition: int, ends: Ends, known: Iterable[int]) -> Iterator[Record | None]:
         """All records, those of open and of aborted transactions too; None for those of the `known`, rising offsets."""
         ahead = iter(known)
         expected = next(ahead, ends.high)
-        for message in _messages(self._of_all, TopicPartition(topic, partition, ends.low), ends.high):
+        for message in _messages(
+            self._reader("read_uncommitted"), TopicPartition(topic, partition, ends.low), ends.high
+        ):
             offset = message.offset()
             while expected < offset:
                 expected = next(ahead, ends.high)
             yield None if offset == expected else _record(message)
 
+    def _reader(self, level: str = "read_committed", group: str = "headrace.verify") -> Consumer:
+        """A reader of committed or of all records; it asks for its group's offsets, and never joins the group."""
+        if (level, group) not in self._readers:
+            self._readers[level, group] = Consumer(
+                {**self._client, **READER, "isolation.level": level, "group.id": group}
+            )
+        return self._readers[level, group]
+
     def _list(self) -> dict[str, int]:
         # Asked through the consumer, which then knows all leaders: it takes a second to find each by itself.
         try:
-            found = self._consumer.list_topics(timeout=TIMEOUT_S).topics
+            found = self._reader().list_topics(timeout=TIMEOUT_S).topics
         except KafkaException as error:
             raise CannotVerify(
                 f"no Kafka broker answers at {self._where} ({error.args[0].str()}): is it up, is the address right?"
