@@ -1,11 +1,16 @@
 """Every mutant's place in the engine is still there, and takes it: a renamed method must not make one a no-op."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headrace_load.mutants import MUTANTS, Mutant
 from headrace_load.mutants.wrapping import Strikes
+from headrace_load.verify.claims import CLAIMS
+
+FAULTS = Path(__file__).parent / "faults"
 
 EACH = pytest.mark.parametrize("mutant", MUTANTS.values(), ids=list(MUTANTS))
 
@@ -29,6 +34,14 @@ def test_a_mutant_takes_the_place_of_the_piece(mutant: Mutant, monkeypatch: pyte
     monkeypatch.setattr(owner, name, right)  # so that it is put back
     mutant.install(1)
     assert getattr(owner, name).__wrapped__ is right
+
+
+def test_every_mutant_is_run_and_has_a_check_that_catches_it() -> None:
+    tests = "".join(path.read_text() for path in FAULTS.glob("test_mutants*.py"))
+    assert MUTANTS.keys() - set(re.findall(r"\w+", tests)) == set()
+    beside_another = {name for name, mutant in MUTANTS.items() if not mutant.caught_by}
+    assert beside_another == {"offsets_before_records"}
+    assert {mutant.caught_by for mutant in MUTANTS.values()} - {""} <= CLAIMS.keys() | {"observer"}
 
 
 def test_a_mutant_strikes_at_the_chance_that_was_asked_for_or_from_then_on() -> None:

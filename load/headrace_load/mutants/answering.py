@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from headrace.handler.replies import Answer
+from headrace.kernel.errors import Expired
 from headrace_load.mutants.wrapping import Mutant, Strikes
 
 
@@ -22,6 +23,13 @@ def tell_other_time(right: Any, strikes: Strikes, replies: Any, decoded: Any, *m
     """An event and its outcome have the time of the process's clock, and not that of their command."""
     offset, at, *others = more
     return right(replies, decoded, offset, round(time.time() * 1000) + 1 if strikes.once() else at, *others)
+
+
+def forget_actor(right: Any, strikes: Strikes, replies: Any, decoded: Any, *more: Any) -> Any:
+    """An event and its outcome do not say who asked for them."""
+    if decoded.meta.actor is not None and strikes.once():
+        decoded = structs.replace(decoded, meta=structs.replace(decoded.meta, actor=None))
+    return right(replies, decoded, *more)
 
 
 def keep_state(right: Any, strikes: Strikes, partition: Any, aggregate: Any, *more: Any, **named: Any) -> None:
@@ -57,6 +65,27 @@ def drop_garbage(right: Any, strikes: Strikes, partition: Any, *record: Any) -> 
     return Answer() if answer.set_aside is not None and strikes.once() else answer
 
 
+def expect_nothing(right: Any, strikes: Strikes, admission: Any, key: Any, meta: Any, version: int, at: int) -> None:
+    """A command is accepted at another version than it expects."""
+    if meta.expected_version not in (None, version) and strikes.once():
+        meta = structs.replace(meta, expected_version=None)
+    right(admission, key, meta, version, at)
+
+
+def take_expired(right: Any, strikes: Strikes, admission: Any, key: Any, meta: Any, version: int, at: int) -> None:
+    """A command is accepted whose id may be forgotten already."""
+    try:
+        right(admission, key, meta, version, at)
+    except Expired:
+        if not strikes.once():
+            raise
+
+
+def redrive_backwards(right: Any, strikes: Strikes, queue: Any, once_more: Any) -> Any:
+    """Those who wait are released from the last to the first."""
+    return right(queue[::-1] if len(queue) > 1 and strikes.once() else queue, once_more)
+
+
 def pass_the_queue(right: Any, strikes: Strikes, parking: Any, name: str) -> Any:
     """A command is answered while others of its aggregate wait."""
     found = right(parking, name)
@@ -72,14 +101,19 @@ def skip_command(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) 
 
 
 ACCEPTED: Final = "headrace.handler.replies:Replies.accepted"
+ADMIT: Final = "headrace.handler.admission:Admission.admit"
 MUTANTS: Final = (
-    Mutant(skip_version, ACCEPTED),
-    Mutant(tell_other_time, ACCEPTED),
-    Mutant(keep_state, "headrace.handler.partition:Partition.__init__"),
-    Mutant(keep_overlay, "headrace.handler.partition:Partition.discard"),
-    Mutant(answer_anew, "headrace.handler.window:Window.find"),
-    Mutant(repeat_wrongly, "headrace.handler.replies:Replies.repeat"),
-    Mutant(drop_garbage, "headrace.handler.partition:Partition.answer"),
-    Mutant(pass_the_queue, "headrace.handler.parking:Parking.queue"),
-    Mutant(skip_command, "headrace.kafka.consumer:BatchConsumer.poll"),
+    Mutant(skip_version, ACCEPTED, "versions"),
+    Mutant(tell_other_time, ACCEPTED, "facts"),
+    Mutant(forget_actor, ACCEPTED, "facts"),
+    Mutant(keep_state, "headrace.handler.partition:Partition.__init__", "states"),
+    Mutant(keep_overlay, "headrace.handler.partition:Partition.discard", "resends"),
+    Mutant(answer_anew, "headrace.handler.window:Window.find", "resends"),
+    Mutant(repeat_wrongly, "headrace.handler.replies:Replies.repeat", "resends"),
+    Mutant(drop_garbage, "headrace.handler.partition:Partition.answer", "answers"),
+    Mutant(expect_nothing, ADMIT, "admission"),
+    Mutant(take_expired, ADMIT, "admission"),
+    Mutant(redrive_backwards, "headrace.handler.partition:release", "parking"),
+    Mutant(pass_the_queue, "headrace.handler.parking:Parking.queue", "parking"),
+    Mutant(skip_command, "headrace.kafka.consumer:BatchConsumer.poll", "answers"),
 )

@@ -57,12 +57,18 @@ def forget_held(right: Any, strikes: Strikes, parking: Any, *places: Any) -> Non
         right(parking, *places)
 
 
+def drop_held(right: Any, strikes: Strikes, parking: Any, cursor: Any, parked: list[Any]) -> None:
+    """An event that cannot be applied is passed over, and held back nowhere."""
+    right(parking, cursor, [one for one in parked if not strikes.once()])
+
+
 MUTANTS: Final = (
-    Mutant(fold_wrongly, "headrace.projector.projection:ViewFold.__init__"),
-    Mutant(advance_without_rows, "headrace.projector.projection:ViewFold.apply"),
-    Mutant(leave_checkpoint, ADVANCE),
-    Mutant(ignore_fence, ADVANCE),
-    Mutant(skip_in_journal, "headrace.projector.projection:Journal.apply"),
-    Mutant(project_uncommitted, "headrace.projector.loop:consumer_config"),
-    Mutant(forget_held, "headrace.projector.parking:Parking.load"),
+    Mutant(fold_wrongly, "headrace.projector.projection:ViewFold.__init__", "rows"),
+    Mutant(advance_without_rows, "headrace.projector.projection:ViewFold.apply", "rows"),
+    Mutant(leave_checkpoint, ADVANCE, "positions"),
+    Mutant(ignore_fence, ADVANCE, "rows"),
+    Mutant(skip_in_journal, "headrace.projector.projection:Journal.apply", "journal"),
+    Mutant(project_uncommitted, "headrace.projector.loop:consumer_config", "observer"),
+    Mutant(forget_held, "headrace.projector.parking:Parking.load", "held"),
+    Mutant(drop_held, "headrace.projector.parking:Parking._store", "rows"),
 )

@@ -1,6 +1,6 @@
 """Mutants of taking over a partition, and of being put out of one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
@@ -34,9 +34,9 @@ def restore_first(right: Any, strikes: Strikes, takeover: Any, consumer: Any, nu
     """A partition is restored before its predecessor's offsets are settled."""
     name = takeover._aggregate.name  # noqa: SLF001
     unsettled = Unsettled(consumer, takeover._settings, f"headrace.handle.{name}")  # noqa: SLF001
-    partitions, _ = right(takeover, unsettled, numbers)
+    partitions, _ = yield from right(takeover, unsettled, numbers)
     strikes.from_then_on()
-    starts = takeover.settled_offsets(consumer, [(f"{name}.commands", number) for number in numbers])
+    starts = yield from takeover.settled_offsets(consumer, [(f"{name}.commands", number) for number in numbers])
     return partitions, {place: max(offset, 0) for place, offset in starts.items()}
 
 
@@ -44,6 +44,14 @@ def restore_uncommitted(right: Any, strikes: Strikes, settings: Settings) -> dic
     """A partition's past is read with what was never committed."""
     config: dict[str, Any] = right(settings)
     return config | {"isolation.level": "read_uncommitted"} if strikes.from_then_on() else config
+
+
+def skip_in_restore(
+    right: Any, strikes: Strikes, settings: Settings, starts: dict[Place, int], ends: dict[Place, int]
+) -> Iterator[list[Any]]:
+    """An event is passed over when a partition's past is read."""
+    for chunk in right(settings, starts, ends):
+        yield [record for record in chunk if not (record.topic().endswith(".events") and strikes.once())]
 
 
 def lose_state(right: Any, strikes: Strikes, partition: Any, aggregates: dict[str, Any]) -> None:
@@ -85,10 +93,11 @@ def show_no_generation(_right: Any, strikes: Strikes, config: dict[str, Any]) ->
 
 
 MUTANTS: Final = (
-    Mutant(restore_first, "headrace.handler.takeover:Takeover.restore"),
-    Mutant(restore_uncommitted, "headrace.kafka.reading:reader_config"),
-    Mutant(lose_state, "headrace.handler.partition:Partition.restore"),
-    Mutant(lose_parked, "headrace.handler.parking:Parking.restore"),
-    Mutant(forget_window, "headrace.handler.window:Window.recall"),
-    Mutant(show_no_generation, "headrace.kafka.consumer:Consumer"),
+    Mutant(restore_first, "headrace.handler.takeover:Takeover.restore", "versions"),
+    Mutant(restore_uncommitted, "headrace.kafka.reading:reader_config", "resends"),
+    Mutant(skip_in_restore, "headrace.handler.takeover:read_to", "restored"),
+    Mutant(lose_state, "headrace.handler.partition:Partition.restore", "versions"),
+    Mutant(lose_parked, "headrace.handler.parking:Parking.restore", "parking"),
+    Mutant(forget_window, "headrace.handler.window:Window.recall", "resends"),
+    Mutant(show_no_generation, "headrace.kafka.consumer:Consumer", "versions"),
 )

@@ -43,11 +43,13 @@ class Strikes:
 class Mutant(Struct, frozen=True):
     """A piece of the engine, as `module:attribute` or `module:Class.method`, and what it does wrongly.
 
-    `wrong(right, strikes, *arguments, **named)` is called in its place; `right` is the piece itself.
+    `wrong(right, strikes, *arguments, **named)` is called in its place; `right` is the piece itself. `caught_by` names
+    the check of the verifier that catches it, or the "observer"; it is empty for what is wrong only beside another one.
     """
 
     wrong: Callable[..., Any]
     seam: str
+    caught_by: str
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from confluent_kafka import Producer
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from headrace_load.mutants.wrapping import Mutant, Strikes
 
@@ -109,7 +109,7 @@ def misplace_event(_right: Any, strikes: Strikes, config: Any) -> Producer:
 
     def meddle(client: Meddler, sent: Sent) -> None:
         if sent.is_event and strikes.once():
-            client.send(Sent(sent.topic, sent.value, sent.key, int(sent.partition == 0), sent.named))
+            client.send(structs.replace(sent, partition=int(sent.partition == 0)))
         else:
             client.send(sent)
 
@@ -134,6 +134,31 @@ def double_outcome(_right: Any, strikes: Strikes, config: Any) -> Producer:
         if sent.is_outcome and strikes.once():
             client.send(sent)
 
+    return Meddler(config, meddle)
+
+
+def mislabel_event(_right: Any, strikes: Strikes, config: Any) -> Producer:
+    """An event's header names another type than its record."""
+
+    def meddle(client: Meddler, sent: Sent) -> None:
+        if sent.is_event and strikes.once():
+            sent = structs.replace(sent, named=sent.named | {"headers": [("type", "Nothing")]})
+        client.send(sent)
+
+    return Meddler(config, meddle)
+
+
+def write_outside(_right: Any, strikes: Strikes, config: dict[str, Any]) -> Producer:
+    """Events are written at once, outside of the transaction that may be aborted."""
+
+    def meddle(client: Meddler, sent: Sent) -> None:
+        if sent.is_event and strikes.from_then_on():
+            plain.produce(sent.topic, sent.value, sent.key, partition=sent.partition, **sent.named)
+            plain.flush()
+        else:
+            client.send(sent)
+
+    plain = Producer({name: value for name, value in config.items() if name != "transactional.id"} | {"linger.ms": 0})
     return Meddler(config, meddle)
 
 
@@ -178,13 +203,15 @@ def forget_offsets(right: Any, strikes: Strikes, producer: Any, offsets: Any, me
 
 
 MUTANTS: Final = (
-    Mutant(drop_event, CLIENT),
-    Mutant(double_event, CLIENT),
-    Mutant(swap_events, CLIENT),
-    Mutant(misplace_event, CLIENT),
-    Mutant(drop_outcome, CLIENT),
-    Mutant(double_outcome, CLIENT),
-    Mutant(offsets_before_records, CLIENT),
-    Mutant(commit_offsets_alone, COMMIT),
-    Mutant(forget_offsets, COMMIT),
+    Mutant(drop_event, CLIENT, "effects"),
+    Mutant(double_event, CLIENT, "versions"),
+    Mutant(swap_events, CLIENT, "versions"),
+    Mutant(misplace_event, CLIENT, "keys"),
+    Mutant(drop_outcome, CLIENT, "answers"),
+    Mutant(double_outcome, CLIENT, "answers"),
+    Mutant(mislabel_event, CLIENT, "journal"),
+    Mutant(write_outside, CLIENT, "versions"),
+    Mutant(offsets_before_records, CLIENT, ""),
+    Mutant(commit_offsets_alone, COMMIT, "answers"),
+    Mutant(forget_offsets, COMMIT, "answers"),
 )

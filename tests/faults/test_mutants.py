@@ -1,0 +1,105 @@
+"""Services that are wrong on purpose, under load: each is caught by the check that is there to catch it.
+
+Without a mutant the same load leaves nothing to be found.
+"""
+
+import pytest
+from confluent_kafka import Producer
+
+from running import Running
+from wrong import (
+    CREATE,
+    EVERYTHING,
+    LAST,
+    ORDERS,
+    PAY,
+    SHIP,
+    assert_caught,
+    come_to_rest,
+    each,
+    failpoint,
+    is_answered,
+    resend,
+)
+
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
+
+
+@each(
+    f"drop_event:{LAST}",
+    "double_event:30",
+    "swap_events",
+    f"misplace_event:{LAST}",
+    "mislabel_event:60",
+    "drop_outcome:50",
+    "double_outcome:50",
+    "commit_offsets_alone:2",
+    "skip_command:70",
+    "drop_garbage",
+    "skip_version:60",
+    "keep_state:60",
+    "tell_other_time:60",
+    short=["", f"drop_event:{LAST}", "swap_events", "skip_version:60"],
+)
+def test_a_handler_that_answers_wrongly(shop: Running, wrong: str) -> None:
+    shop.send("orders", *EVERYTHING)
+    producer = Producer({"bootstrap.servers": shop.env["KAFKA_BOOTSTRAP_SERVERS"]})
+    producer.produce("orders.commands", b"garbage", b"order-1", partition=2)
+    producer.flush()
+    shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT=failpoint(wrong), HEADRACE_BATCH_SIZE="50")
+    shop.start_projectors()
+    come_to_rest(shop)
+    assert_caught(shop, "handler", wrong)
+
+
+@each("answer_anew:3", "repeat_wrongly:3", "expect_nothing", "take_expired", "forget_actor", short=["answer_anew:3"])
+def test_a_handler_that_is_wrong_about_what_a_command_says_of_itself(shop: Running, wrong: str) -> None:
+    shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT=failpoint(wrong))
+    shop.start_projectors()
+    ids = shop.send("orders", *CREATE, *PAY)
+    shop.wait(lambda: is_answered(shop), "all are answered")
+    resend(shop, EVERYTHING[:10], ids[:10])
+    shop.send("orders", SHIP[0], expected_version=2)
+    shop.send("orders", SHIP[1], expected_version=1)
+    shop.send("orders", SHIP[2], issued_at=1)
+    shop.send("orders", SHIP[3], actor="ann", correlation_id="conversation")
+    come_to_rest(shop)
+    assert_caught(shop, "handler", wrong)
+
+
+@each("keep_overlay", "write_outside", short=["keep_overlay"])
+def test_a_handler_that_is_wrong_about_an_abort(shop: Running, wrong: str) -> None:
+    shop.send("orders", *EVERYTHING)
+    abort = failpoint(wrong, "abort:flushed:3")
+    shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT=abort, HEADRACE_BATCH_SIZE="30")
+    shop.start_projectors()
+    come_to_rest(shop)
+    assert_caught(shop, "handler", wrong)
+
+
+@each("fold_wrongly:50", "advance_without_rows:2", "leave_checkpoint", short=["fold_wrongly:50"])
+def test_a_view_that_is_wrong(shop: Running, wrong: str) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.start("project-journal", "project", "journal")
+    shop.send("orders", *EVERYTHING)
+    shop.wait(lambda: is_answered(shop), "all are answered")
+    shop.start("project-orders", "project", "orders", HEADRACE_FAILPOINT=failpoint(wrong), HEADRACE_BATCH_SIZE="30")
+    if wrong == "leave_checkpoint":
+        delivered = "SELECT count(*) FROM orders_v1.orders WHERE status = 'delivered'"
+        shop.wait(lambda: shop.rows(delivered) == [(ORDERS,)], "all rows are there")
+        journaled = "SELECT count(*) FROM headrace.journal"
+        shop.wait(lambda: shop.rows(journaled) == [(LAST,)], "all events are in the journal")
+        shop.services.stop()
+    else:
+        come_to_rest(shop)
+    assert_caught(shop, "project-orders", wrong)
+
+
+@each(f"skip_in_journal:{LAST}", short=[f"skip_in_journal:{LAST}"])
+def test_a_journal_that_is_wrong(shop: Running, wrong: str) -> None:
+    shop.send("orders", *EVERYTHING)
+    shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT="abort:flushed:3", HEADRACE_BATCH_SIZE="30")
+    shop.start("project-orders", "project", "orders")
+    shop.start("project-journal", "project", "journal", HEADRACE_FAILPOINT=failpoint(wrong))
+    come_to_rest(shop)
+    assert_caught(shop, "project-journal", wrong)
