@@ -37,19 +37,26 @@ class ViewRows:
         key_arrays, arrays = _arrays(table.key, types), _arrays(self._fields, types)
         # Columns that the row does not name take their default anew: `excluded` holds it.
         updated = [name for name in types if name not in table.key]
-        self._select = sql.SQL(
-            "SELECT {columns} FROM {target} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})"
-        ).format(columns=columns, target=target, arrays=key_arrays, keys=keys)
-        self._upsert = sql.SQL(
-            "INSERT INTO {target} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT ({keys}) DO {update}"
-        ).format(target=target, columns=columns, arrays=arrays, keys=keys, update=_update(updated))
-        self._delete = sql.SQL("DELETE FROM {target} USING unnest({arrays}) AS gone ({keys}) WHERE {same}").format(
-            target=target, arrays=key_arrays, keys=keys, same=_same(target, table.key)
+        self._select = (
+            sql.SQL("SELECT {columns} FROM {target} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})")
+            .format(columns=columns, target=target, arrays=key_arrays, keys=keys)
+            .as_bytes(connection)
+        )
+        self._upsert = (
+            sql.SQL("INSERT INTO {target} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT ({keys}) DO {update}")
+            .format(target=target, columns=columns, arrays=arrays, keys=keys, update=_update(updated))
+            .as_bytes(connection)
+        )
+        self._delete = (
+            sql.SQL("DELETE FROM {target} USING unnest({arrays}) AS gone ({keys}) WHERE {same}")
+            .format(target=target, arrays=key_arrays, keys=keys, same=_same(target, table.key))
+            .as_bytes(connection)
         )
 
     def read(self, cursor: psycopg.Cursor[Any], keys: list[Key]) -> dict[Key, Any]:
         """The rows that exist for these keys."""
-        cursor.execute(self._select, [list(column) for column in zip(*keys, strict=True)], binary=True)
+        # As text: in binary a type that psycopg does not know, such as an enum, would come as bytes.
+        cursor.execute(self._select, [list(column) for column in zip(*keys, strict=True)])
         row, key_of = self._row, self._key_of
         return {key_of(values): row(*values) for values in cursor.fetchall()}
 
