@@ -31,7 +31,6 @@ GIVEN: Final[dict[str, Any]] = {
 # In a union a text's length and its branch are one part; a union of two with null has one of these.
 SIZES: Final = {0: to_bytes.Sizes(to_bytes.LONG[0]), 1: to_bytes.SIZE_OF_SECOND}
 NEAREST: Final = to_bytes.NEAREST
-NOTHING: Final = "b''"
 NULL: Final = Simple("null")
 OF_TYPE: Final = {
     "null": "{0} is None",
@@ -194,22 +193,21 @@ def _write_block(frame: _Parts, shape: Items | Pairs, x: str) -> None:
 
 
 def _write_simple_union(frame: _Parts, shape: Union, x: str) -> None:
-    """Two parts whatever the branch: its index, or that and a length, then the rest, which may be nothing."""
-    source, value = frame.source, frame.source.local(_stem(x))
-    head, rest = source.local(f"{_stem(x)}_head"), source.local(f"{_stem(x)}_rest")
+    """One part whatever the branch: its index, or that and a length in one, and what follows it."""
+    source, value, whole = frame.source, frame.source.local(_stem(x)), frame.source.local(f"{_stem(x)}_whole")
     source.add(f"{value} = {x}")
     for index, branch, line in _branches(source, shape, value):
         with source.block(line):
             alone = _Parts(source)
             if isinstance(branch, Simple) and branch.kind in ("string", "bytes") and index in SIZES:
                 _write_simple(alone, branch.kind, value, source.constant("SIZE", SIZES[index]))
-                source.add(f"{head}, {rest} = {', '.join(alone.waiting)}")
             else:
+                alone.add(repr(to_bytes.LONG[index]))
                 if branch != NULL:
                     _write(alone, branch, value)
-                source.add(f"{head}, {rest} = {to_bytes.LONG[index]!r}, {' + '.join(alone.waiting) or NOTHING}")
+            source.add(f"{whole} = {' + '.join(alone.waiting)}")
     _refuse_others(source, shape, value)
-    frame.add(head, rest)
+    frame.add(whole)
 
 
 def _write_union(frame: _Parts, shape: Union, x: str) -> None:
