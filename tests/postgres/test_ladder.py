@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from headrace.avro.codec import Undecodable
 from headrace.kernel.errors import Misconfigured
 from headrace.postgres.checkpoint import Superseded
 from headrace.postgres.ladder import Rung, judge
@@ -46,8 +47,11 @@ def test_an_error_without_a_code_is_the_network_s_or_a_value_s() -> None:
     assert judge(psycopg.InterfaceError("the cursor is closed")) is Rung.FATAL
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyError("x"), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "")])
-def test_code_that_breaks_and_values_that_do_not_encode_are_poison(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError(), KeyError("x"), UnicodeEncodeError("utf-8", "\ud800", 0, 1, ""), Undecodable("not a state")],
+)
+def test_code_that_breaks_values_that_do_not_encode_and_states_that_do_not_decode_are_poison(error: Exception) -> None:
     assert judge(error) is Rung.POISON
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Struct
 
 from headrace.app import app
-from headrace.avro.codec import UnknownSchema
+from headrace.avro.codec import Undecodable, UnknownSchema
 from headrace.kernel.message import CommandMeta, EventMeta, Writer
 from headrace.orders.commands import PayOrder
 from headrace.orders.decider import Order
@@ -60,6 +60,17 @@ def test_events_are_read_and_tombstones_left_out() -> None:
     pairs, unreadable = reader(SCHEMAS).read([Consumed(PAID), Consumed(None)])
     assert [decoded.body for _, decoded in pairs] == [OrderPaid("p", 1, "GBP")]
     assert unreadable == []
+
+
+def test_a_state_is_read_when_it_is_asked_for_and_at_once_where_all_is_to_be_right() -> None:
+    broken = Consumed(PAID + b"\0")
+    [(_, decoded)], _ = reader(SCHEMAS).read([broken])
+    with pytest.raises(Undecodable, match="1 bytes too many"):
+        decoded.state.value()
+    pairs, [(record, error)] = reader(SCHEMAS, whole=True).read([Consumed(PAID), broken])
+    assert [decoded.state for _, decoded in pairs] == [Order()]
+    assert record is broken
+    assert str(error) == "1 bytes too many for a OrderPaid"
 
 
 def test_what_is_no_event_is_told_apart_with_the_reason() -> None:

@@ -89,7 +89,7 @@ class Codec:
             body = _lifted(body, form.upcast)
         return Decoded(form.contract, meta, body, state, body_hash)
 
-    def decode_event(self, frame: bytes | None) -> Decoded:
+    def decode_event(self, frame: bytes | None, *, whole: bool = False) -> Decoded:
         """The same for an event, but for its state, which is a `Later`: most readers of events never ask for it."""
         form = self._by_id.get(frame[:PREFIX_LENGTH]) if frame is not None else None
         if frame is None or form is None or len(frame) > MAX_RECORD_BYTES:
@@ -104,7 +104,8 @@ class Codec:
             raise _misplaced(form, start, len(frame), frame)
         if form.upcast is not None:
             body = _lifted(body, form.upcast)
-        return Decoded(form.contract, meta, body, Later(_state_of, (form, frame, place)), b"")
+        state = _state_of(form, frame, place) if whole else Later(_state_of, (form, frame, place))
+        return Decoded(form.contract, meta, body, state, b"")
 
     def encode(self, body: Struct, meta: Struct | None = None, state: Struct | None = None) -> bytes:
         """The record's value, written by the newest contract of the body's type; `Unencodable` when it does not fit."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
+from headrace.avro.codec import Undecodable
 from headrace.kernel.errors import Fault
 
 # serialization_failure, deadlock_detected, lock_not_available, query_canceled (the statement's time is up).
@@ -35,10 +36,11 @@ class Rung(Enum):
 
 def judge(error: Exception, connection: psycopg.Connection[Any] | None = None) -> Rung:
     """The rung on which an error lies that came out of a transaction on this connection."""
-    if isinstance(error, Fault | MemoryError):
+    if isinstance(error, Fault | MemoryError) and not isinstance(error, Undecodable):
         return Rung.FATAL
     if not isinstance(error, psycopg.Error):
-        return Rung.POISON  # the view's code, or a value that cannot be put on the wire
+        # The view's code, a value that cannot be put on the wire, a broken state that the view asked for.
+        return Rung.POISON
     code = error.sqlstate
     gone = connection is not None and connection.closed
     if gone or code in GONE or (code or "").startswith(CONNECTION_CLASS):

@@ -52,7 +52,8 @@ class Projector:
         self._settings = settings
         self._failpoints = Failpoints(settings)
         self.stopping = False
-        self._reader = EventReader(app, settings, lambda: self.stopping)
+        # What the journal copies, everything else is filled from: it takes nothing that does not decode to the end.
+        self._reader = EventReader(app, settings, lambda: self.stopping, whole=name == JOURNAL)
         self._admin = admin_client(settings)
         views = () if name == JOURNAL else (app.view(name),)
         sources = views[0].sources if views else tuple(aggregate.name for aggregate in app.aggregates)

@@ -25,7 +25,10 @@ log = get_logger("headrace.projector")
 
 
 class EventReader:
-    """Decodes events; one of an unknown schema is waited for, once per schema."""
+    """Decodes events; one of an unknown schema is waited for, once per schema.
+
+    A view's events are decoded up to their state, which is decoded when the view asks for it; with `whole` to the end.
+    """
 
     def __init__(
         self,
@@ -33,12 +36,15 @@ class EventReader:
         settings: Settings,
         is_stopping: Callable[[], bool] = lambda: False,
         patience_s: float = SCHEMA_PATIENCE_S,
+        *,
+        whole: bool = False,
     ) -> None:
         self._app = app
         self._settings = settings
         self._is_stopping = is_stopping
         self._patience_s = patience_s
         self._codec = Codec(app, read_lock(settings.schemas))
+        self._whole = whole
         self._given_up: set[bytes] = set()
 
     def read(self, records: list[Record]) -> tuple[list[Pair], list[Unreadable]]:
@@ -48,13 +54,13 @@ class EventReader:
         """
         pairs: list[Pair] = []
         unreadable: list[Unreadable] = []
-        decode = self._codec.decode_event
+        decode, whole = self._codec.decode_event, self._whole
         for record in records:
             value = record.value()
             if value is None:
                 continue
             try:
-                pairs.append((record, decode(value)))
+                pairs.append((record, decode(value, whole=whole)))
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - an upcast is the domain's code, and may raise anything
