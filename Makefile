@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 MINUTES ?= 8
 SEED ?=
 READY := $(VENV)/.ready
+# Tests wait for servers most of the time; each worker has its own.
+WORKERS ?= 2
 SCENARIO ?= steady
 .DEFAULT_GOAL := help
 
@@ -24,7 +26,7 @@ demo: $(READY) ## a day of real orders through real Kafka and Postgres, with kil
 	$(BIN)/headrace demo
 
 test: $(READY) ## all tests, on real servers that the tests start and stop
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 chaos: chaos-run $(READY) ## everything breaks under load, MINUTES long, as SEED says; then the longer fault tests
 	$(BIN)/python -m pytest -m chaos $(TESTS)
