@@ -54,7 +54,9 @@ class Handler:
             kind.__name__: [("type", kind.__name__)] for kind in self._aggregate.event_types
         }
         self.stopped: dict[Place, str] = {}
-        self._producer = TransactionalProducer(settings, f"{group_of(aggregate_name)}.{slot}", self._failpoints)
+        self._producer = TransactionalProducer(
+            settings, f"{group_of(aggregate_name)}.{slot}", self._failpoints, self._watchdog.beat
+        )
         self._consumer = BatchConsumer(
             consumer_config(settings, group_of(aggregate_name)),
             [self._aggregate.command_topic],

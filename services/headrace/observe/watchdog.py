@@ -1,7 +1,8 @@
 """The last bound on everything: a process whose loop has not come round for too long ends, to be started anew.
 
-librdkafka's transactional calls have been seen to block far beyond their timeouts when a broker dies in the middle of
-a transaction; no signal handler runs meanwhile, so only another thread can end the process.
+No signal handler runs while a call of the client library blocks, so only another thread can end the process. The one
+call that is known to block beyond its timeout, the sending of offsets, is bounded by `headrace.kafka.producer`: this is
+for those that are not known.
 """
 
 import os
@@ -12,8 +13,10 @@ from typing import Final
 
 from headrace.settings import Settings
 
-LIMIT_S: Final = {"local": 90.0, "production": 300.0}
-"""Longer than the ladder's rungs together may take."""
+LIMIT_S: Final = {"local": 60.0, "production": 120.0}
+"""Each call of the client is a sign of life, and none may take longer than `init_transactions`, 30 s, or the timeout of
+a transaction, 40 s in production. The rest is for our own code and the domain's, a batch of it between two calls.
+"""
 EXIT_CODE: Final = 1
 
 
