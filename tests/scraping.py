@@ -28,6 +28,7 @@ class Scraped:
     """The samples of one scrape."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self._values: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
         for family in text_string_to_metric_families(text):
             for sample in family.samples:

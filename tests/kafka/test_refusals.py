@@ -6,7 +6,7 @@ from headrace.cli import main
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS
 from headrace.kafka.refusals import FOR_PRODUCERS, POLL_MS, RULES, TRANSACTION_MS, refuse_overrides
 from headrace.kernel.errors import Misconfigured
-from headrace.observe.watchdog import LIMIT_S
+from headrace.observe.health import LIMIT_S
 from headrace.postgres.session import PATIENCE_S
 from headrace.settings import Settings
 from messages import SCHEMAS

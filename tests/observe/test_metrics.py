@@ -24,19 +24,21 @@ COUNTED = ("keys", "partitions", "aggregates", "position", "ready")
 @pytest.fixture
 def exposed() -> str:
     """What a scrape sees of services that have done everything once."""
-    handler = HandlerMetrics("orders", "headrace.handle.orders")
+    handler = HandlerMetrics("orders")
     handler.answered([("PayOrder", "accepted", ""), ("PayOrder", "refused", "NotPlaced")], ["OrderPaid"], [])
     handler.answered([], [], [("orders.commands", "Undecodable")])
-    handler.batches.committed(2, 0.0, 0.0, 0)
-    handler.batches.not_committed("aborted")
-    projector = ProjectorMetrics("orders_v1", "headrace.project.orders_v1")
+    projector = ProjectorMetrics("orders_v1")
     projector.applied(1, 1, [("orders.events", "KeyError")])
-    metrics.TAKEOVER_SECONDS.labels("headrace.handle.orders").observe(1)
-    metrics.RESTORED.labels("headrace.handle.orders").inc()
+    group = "headrace.handle.orders"
+    for histogram in (metrics.TAKEOVER_SECONDS, metrics.BATCH_RECORDS, metrics.BATCH_SECONDS, metrics.COMMIT_SECONDS):
+        histogram.labels(group).observe(1)
+    metrics.LATENCY.labels(group).observe(1)
+    metrics.TRANSACTIONS.labels(group, "committed").inc()
     metrics.DATABASE_RETRIES.labels("again").inc()
     for group, projection in (("headrace.handle.orders", ""), ("headrace.project.orders_v1", "orders_v1")):
         lag = Lag()
         lag.acquired({("orders.events", 0): 7})
+        lag.ends({("orders.events", 0): 9}, {("orders.events", 0): 9})
         STATES.watch(Watched(group, Health(), lag, lambda: Held(1, 2, 3), projection))
     return generate_latest(metrics.REGISTRY).decode()
 
@@ -94,7 +96,7 @@ def test_counts_are_added_up_by_label() -> None:
 
     labels = {"aggregate": "lights", "command": "Switch", "outcome": "refused", "code": "NotHung"}
     before = value(**labels)
-    handler = HandlerMetrics("lights", "headrace.handle.lights")
+    handler = HandlerMetrics("lights")
     handler.answered([("Switch", "refused", "NotHung")] * 3, [], [])
     handler.answered([("Switch", "refused", "NotHung"), ("Switch", "accepted", "")], [], [])
     assert value(**labels) == before + 4

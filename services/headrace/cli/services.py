@@ -1,16 +1,23 @@
 """`headrace handle` and `headrace project`: the services."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, Protocol
 
+import psycopg
 import typer
+from confluent_kafka import KafkaException
 from structlog import get_logger
 
 from headrace.cli.options import SHIPPED, AppPath, load_app
 from headrace.collector import collect_seldom
-from headrace.observe.logs import configure_logs
-from headrace.settings import read_settings
+from headrace.kernel.errors import Fault
+from headrace.observe.health import Health
+from headrace.observe.logs import configure_logs, frames_of
+from headrace.observe.server import served
+from headrace.observe.watchdog import Watchdog
+from headrace.settings import Settings, read_settings
 
 log = get_logger("headrace")
 
@@ -32,9 +39,7 @@ def handle(
     """Answer the commands of an aggregate, exactly once."""
     from headrace.handler.loop import Handler  # noqa: PLC0415
 
-    settings = read_settings()
-    configure_logs(settings)
-    _run(Handler(load_app(app_path), aggregate, slot, settings))
+    _run(lambda settings, health: Handler(load_app(app_path), aggregate, slot, settings, health))
 
 
 def project(
@@ -43,18 +48,34 @@ def project(
     """Turn events into the rows of one view, or copy them into the journal."""
     from headrace.projector.loop import Projector  # noqa: PLC0415
 
+    _run(lambda settings, health: Projector(load_app(app_path), view, settings, health))
+
+
+def _run(make: Callable[[Settings, Health], Service]) -> None:
+    """Run a service that can be looked at from before it reaches its servers until after it has closed."""
     settings = read_settings()
     configure_logs(settings)
-    _run(Projector(load_app(app_path), view, settings))
+    health = Health(settings.profile)
+    with served(settings, health), Watchdog(health):
+        try:
+            service = make(settings, health)
+            _stop_on_signals(service, health)
+            collect_seldom()
+            service.run()
+        except (Fault, KafkaException, psycopg.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told without its words
+            # A traceback would end with the exception's own words, which may quote a record.
+            log.critical("ended by an unexpected error", error=type(error).__name__, where=frames_of(error))
+            raise Fault(f"ended by an unexpected {type(error).__name__}; the log says where") from None
+    log.info("stopped")
 
 
-def _run(service: Service) -> None:
+def _stop_on_signals(service: Service, health: Health) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        # Only a flag: whatever the loop is in the middle of, it finishes, a log line too.
+        # Only flags: whatever the loop is in the middle of, it finishes, a log line too.
         service.stopping = True
+        health.stop()
 
-    collect_seldom()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    service.run()
-    log.info("stopped")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator
+from itertools import chain
 from typing import Final, TypeVar
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException
@@ -22,7 +23,10 @@ from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, KeyParked, Misconfigured, TooMuchParked
-from headrace.observe.watchdog import Watchdog
+from headrace.observe.counting import HandlerMetrics
+from headrace.observe.health import Health
+from headrace.observe.loop import ObservedLoop, Timing
+from headrace.observe.states import total
 from headrace.settings import Settings
 
 POLL_S: Final = 0.1
@@ -40,25 +44,34 @@ def group_of(aggregate_name: str) -> str:
 class Handler:
     """One process that answers an aggregate's commands; `slot` names its place: a restart ends what it left open."""
 
-    def __init__(self, app: App, aggregate_name: str, slot: str, settings: Settings) -> None:
+    def __init__(
+        self, app: App, aggregate_name: str, slot: str, settings: Settings, health: Health | None = None
+    ) -> None:
         self._aggregate = app.aggregate(aggregate_name)
         _, self._event_topic, self._outcome_topic, self._parked_topic = self._aggregate.topics
         codec = Codec(app, read_lock(settings.schemas))
         admin = admin_client(settings)
         refuse_other_topics(admin, (self._aggregate,), settings)
         self._failpoints = Failpoints(settings)
-        self._watchdog = Watchdog(settings)
         self._takeover = Takeover(self._aggregate, codec, settings, admin, self._failpoints)
         self._partitions: dict[int, Partition] = {}
         self._typed: dict[str, Headers] = {
             kind.__name__: [("type", kind.__name__)] for kind in self._aggregate.event_types
         }
         self.stopped: dict[Place, str] = {}
-        self._producer = TransactionalProducer(
-            settings, f"{group_of(aggregate_name)}.{slot}", self._failpoints, self._watchdog.beat
+        self._dead: list[tuple[str, str]] = []
+        group = group_of(aggregate_name)
+        self._metrics = HandlerMetrics(aggregate_name)
+        self._observed = ObservedLoop(
+            settings,
+            admin,
+            health or Health(),
+            group,
+            lambda: total(one.held for one in list(self._partitions.values())),
         )
+        self._producer = TransactionalProducer(settings, f"{group}.{slot}", self._failpoints)
         self._consumer = BatchConsumer(
-            consumer_config(settings, group_of(aggregate_name)),
+            consumer_config(settings, group),
             [self._aggregate.command_topic],
             self,
             settings.batch_size,
@@ -69,12 +82,12 @@ class Handler:
     def run(self) -> None:
         """Answer commands until told to stop; raises a `Fault` when only a restart helps."""
         try:
-            while not self.stopping:
-                self._watchdog.beat()
-                self.run_once()
+            with self._observed:
+                while not self.stopping:
+                    self._observed.turn(self._consumer)
+                    self.run_once()
         finally:
             self._consumer.close()
-            self._watchdog.stop()
 
     def run_once(self) -> bool:
         """One batch in one transaction; says whether there was one."""
@@ -83,6 +96,7 @@ class Handler:
             return False
         metadata = self._consumer.group_metadata()
         touched = {number: self._partitions[number] for _, number in batch.next}
+        timing = Timing()
         reach = self._failpoints.reach
         if metadata is None:
             self._start_over(batch, touched, "this process is no member of its group at the moment")
@@ -102,6 +116,7 @@ class Handler:
             reach("answered")
             self._produce_all(batch, answers)
             reach("produced")
+            timing.commit()
             self._producer.commit(batch.next, metadata)
         except Aborted as error:
             self._producer.abort()
@@ -113,23 +128,26 @@ class Handler:
             self._start_over(batch, touched, "one of its partitions stops")
             return True
         except Unsettled as error:
+            self._observed.unanswered()
             if not self._was_committed(batch):
                 self._start_over(batch, touched, str(error))
                 return True
         self._failpoints.reach("committed")
-        for partition in touched.values():
-            partition.commit()
+        self._tell(batch, answers, touched, timing)
         return True
 
     def acquire(self, places: set[Place]) -> Steps:
         """Restore the partitions that the group gives to this process."""
         began = time.monotonic()
+        self._observed.acquiring(places)
         numbers = sorted(number for _, number in places)
         partitions, starts = yield from self._takeover.restore(self._consumer, numbers)
         taken = sorted(number for _, number in places)
         self._partitions.update({number: partitions[number] for number in taken})
         keep_what_lives()
-        log.info("partitions acquired", partitions=taken, seconds=round(time.monotonic() - began, 3))
+        seconds = time.monotonic() - began
+        self._observed.acquired({place: starts[place] for place in places}, seconds)
+        log.info("partitions acquired", partitions=taken, seconds=round(seconds, 3))
         return starts
 
     def release(self, places: list[Place]) -> None:
@@ -137,7 +155,17 @@ class Handler:
         for place in places:
             self._partitions.pop(place[1], None)
             self.stopped.pop(place, None)
+        self._observed.released(places)
         log.info("partitions released", partitions=sorted(number for _, number in places))
+
+    def _tell(self, batch: Batch, answers: list[Answer], touched: dict[int, Partition], timing: Timing) -> None:
+        """The batch is committed: its partitions and whoever looks at this process learn what it led to."""
+        told = [partition.commit() for partition in touched.values()]
+        released = [earlier for answer in answers if answer.released for earlier in answer.released]
+        events = [name for answer in chain(answers, released) for name, _ in answer.events]
+        self._metrics.answered(chain.from_iterable(told), events, self._dead)
+        log_times = {place: touched[place[1]].log_time for place in batch.next}
+        self._observed.committed(batch, timing, log_times, batch.messages[0].timestamp()[1])
 
     def _produce_all(self, batch: Batch, answers: list[Answer]) -> None:
         """All at once: records that trickle in between decisions make a request each.
@@ -145,6 +173,7 @@ class Handler:
         `Aborted` when the client takes no more, as it does when an earlier record of the transaction has timed out.
         """
         reach = self._failpoints.reach
+        self._dead.clear()
         try:
             for record, answer in zip(batch.messages, answers, strict=True):
                 number = record.partition()
@@ -170,17 +199,19 @@ class Handler:
         parked, value, key = self._parked_topic, record.value(), record.key()
         if answer.set_aside is not None:
             headers = why_parked(record, ALONE, answer.set_aside)
+            self._dead.append((record.topic(), type(answer.set_aside).__name__))
             log.warning("record set aside", **place, why=str(answer.set_aside))
         elif answer.parked is not None:
             headers = why_parked(record, KEY, answer.parked, answer.key)
+            self._dead.append((record.topic(), type(answer.parked).__name__))
             if not isinstance(answer.parked, KeyParked):
                 error, where = type(answer.parked).__name__, where_it_broke(answer.parked)
-                log.error("key parked", **place, key=answer.key, error=error, where=where)
+                log.error("key parked", **place, error=error, where=where)
         else:
             for earlier in answer.released:
                 self._produce(earlier, number, earlier.trace)
             headers, value, key = answer.mark, None, answer.key.encode()
-            log.warning("key released", **place, key=answer.key, commands=len(answer.released))
+            log.warning("key released", **place, commands=len(answer.released))
         self._producer.produce(parked, value, key, partition=number, headers=headers)
 
     def _was_committed(self, batch: Batch) -> bool:
@@ -191,7 +222,7 @@ class Handler:
     def _to_the_end(self, steps: Generator[None, None, ResultT]) -> ResultT:
         """Do all steps, with a sign of life at each."""
         while True:
-            self._watchdog.beat()
+            self._observed.health.beat()
             try:
                 next(steps)
             except StopIteration as done:
@@ -201,12 +232,14 @@ class Handler:
         log.warning("transaction not committed, its records are read again", why=why, records=len(batch.messages))
         for partition in touched.values():
             partition.discard()
+        self._observed.not_committed(batch)
         self._consumer.rewind(batch)
 
     def _halt(self, why: TooMuchParked) -> None:
         """Go on without a partition. It stays this process's, so that no other runs into the same."""
         log.error("partition stopped", topic=why.place[0], partition=why.place[1], why=str(why))
         self.stopped[why.place] = str(why)
+        self._observed.halted(why.place)
         self._consumer.halt(why.place)
 
 

@@ -52,6 +52,11 @@ class Parking:
         self._size = self._size_before = Size()
         self.occupied = False
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many aggregates are parked, and how many records wait, batches under way left out."""
+        return len(self._queues), self._size_before.records
+
     def queue(self, name: str) -> list[Waiting]:
         """The commands of that aggregate that wait, the first one first; none when it is not parked."""
         changed = self._changed.get(name)

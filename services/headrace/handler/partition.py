@@ -18,6 +18,8 @@ from headrace.handler.window import Window, is_first_answer
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import CommandIdReused, Discarded, KeyParked, Rejected
 from headrace.kernel.message import DiscardParked, RedriveParked, Writer
+from headrace.observe.counting import Told
+from headrace.observe.states import Held
 
 
 class Partition:
@@ -89,19 +91,33 @@ class Partition:
             refuse_passing(error)
             return self._park(decoded, Waiting(key, value or b"", offset, at, trace_of(headers())), error)
 
-    def commit(self) -> None:
-        """The batch's transaction is committed: what it changed is now how things are."""
+    def commit(self) -> list[Told]:
+        """The batch's transaction is committed: what it changed is now how things are. Returns how commands ended."""
         self._aggregates.update(self._overlay)
         self._window.remember(self._answered, self._now)
         self._parking.commit()
         self._overlay = {}
         self._answered = {}
+        told, self._replies.told = self._replies.told, []
+        return told
 
     def discard(self) -> None:
         """The batch's transaction is aborted: nothing has changed."""
         self._parking.discard()
         self._overlay = {}
         self._answered = {}
+        self._replies.told = []
+
+    @property
+    def held(self) -> Held:
+        """How much is in memory."""
+        keys, records = self._parking.size
+        return Held(keys, records, len(self._aggregates))
+
+    @property
+    def log_time(self) -> int:
+        """The log-append time of the newest command answered, in milliseconds; 0 before the first."""
+        return self._now
 
     def _decide(self, key: bytes | None, decoded: Decoded, offset: int, at: int) -> Answer:
         """The domain's answer, or the engine's refusal; any other exception is our code's fault and changes nothing."""

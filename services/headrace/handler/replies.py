@@ -23,8 +23,10 @@ from headrace.kernel.message import (
     RedriveParked,
     Writer,
 )
+from headrace.observe.counting import Told
 
 MAX_EVENT_BYTES: Final = 950_000
+REPEATED: Final = "repeated"
 UNTOLD: Final = "The code of {} breaks on this command; it waits, with all that follows it, for a fixed version."
 
 Verdict: TypeAlias = tuple[bytes, bytes, bytes]
@@ -61,7 +63,7 @@ class Answer(Struct, frozen=True):
 
 
 class Replies:
-    """Writes the events and outcomes of one partition."""
+    """Writes the events and outcomes of one partition; `told` has how each command of the batch ended."""
 
     def __init__(self, aggregate: Aggregate[Any, Any, Any], codec: Codec, writer: Writer) -> None:
         self._name = aggregate.name
@@ -72,6 +74,8 @@ class Replies:
         self._command_names = {kind: text(kind.__name__) for kind in commands}
         self._writer = text(writer.instance) + long(writer.restored_to)
         self._at, self._at_bytes = 0, long(0)
+        self._accepted = {kind: (kind.__name__, ACCEPTED, "") for kind in commands}
+        self.told: list[Told] = []
 
     def accepted(
         self, decoded: Decoded, offset: int, at: int, steps: Sequence[tuple[Any, Versioned]], version: int
@@ -104,15 +108,23 @@ class Replies:
             if len(frame) > MAX_EVENT_BYTES:
                 raise EventTooLarge
             events.append((kind, frame))
-        return events, self._outcome(decoded, asked, ACCEPTANCE, version, len(events))
+        outcome = self._outcome(decoded, asked, ACCEPTANCE, version, len(events))
+        self.told.append(self._accepted[type(decoded.body)])
+        return events, outcome
 
     def outcome(self, decoded: Decoded, offset: int, at: int, refusal: Exception | None, version: int) -> bytes:
         """How a command without events ends: refused by a `Rejected`, parked for anything else or for `KeyParked`."""
-        verdict = ACCEPTANCE if refusal is None else self._verdict(refusal)
-        return self._outcome(decoded, self._asked(decoded.meta, offset, at), verdict, version, 0)
+        verdict, told = ACCEPTANCE, self._accepted[type(decoded.body)]
+        if refusal is not None:
+            result, code, message = self._verdict(refusal)
+            verdict, told = (text(result), text_or_null(code), text_or_null(message)), (told[0], result, code)
+        written = self._outcome(decoded, self._asked(decoded.meta, offset, at), verdict, version, 0)
+        self.told.append(told)
+        return written
 
     def repeat(self, known: Outcome, offset: int, at: int) -> bytes:
         """The first answer again, for a resend."""
+        self.told.append((known.command_type, REPEATED, known.code or ""))
         return self._codec.encode(structs.replace(known, command_offset=offset, occurred_at=at, repeated=True))
 
     def _asked(self, meta: CommandMeta, offset: int, at: int) -> Asked:
@@ -152,15 +164,13 @@ class Replies:
             causation_id,
         )
 
-    def _verdict(self, refusal: Exception) -> Verdict:
-        """What an exception says may quote the command: only its class is told."""
+    def _verdict(self, refusal: Exception) -> tuple[str, str, str]:
+        """Result, code and message; what an exception says may quote the command, so only its class is told."""
         if isinstance(refusal, KeyParked):
-            result, code, message = PARKED, refusal.code, refusal.message
-        elif isinstance(refusal, Rejected):
-            result, code, message = REFUSED, refusal.code, refusal.message
-        else:
-            result, code, message = PARKED, type(refusal).__name__, UNTOLD.format(self._name)
-        return text(result), text_or_null(code), text_or_null(message)
+            return PARKED, refusal.code, refusal.message
+        if isinstance(refusal, Rejected):
+            return REFUSED, refusal.code, refusal.message
+        return PARKED, type(refusal).__name__, UNTOLD.format(self._name)
 
     def _refuse_foreign(self, event: Any) -> NoReturn:
         raise TypeError(f"{type(event).__name__} is not an event of {self._name}")

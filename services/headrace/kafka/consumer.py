@@ -82,6 +82,7 @@ class BatchConsumer:
         self._waiting: deque[set[Place]] = deque()
         self._taking: set[Place] = set()
         self._steps: Steps | None = None
+        self._has_joined = False
         self._fault: BaseException | None = None
         self._client = Consumer(config | fatal_errors_to(self._stop))
         self._client.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
@@ -112,6 +113,16 @@ class BatchConsumer:
     def committed(self, places: list[Place], timeout_s: float) -> dict[Place, int]:
         """The group's committed offsets, -1001 for none; waits until pending transactions have settled them."""
         found = self._client.committed([TopicPartition(*place) for place in places], timeout=timeout_s)
+        return {(entry.topic, entry.partition): entry.offset for entry in found}
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the group has given this member its partitions, and all of them are made ready."""
+        return self._has_joined and self._steps is None and not self._waiting
+
+    def positions(self, places: list[Place]) -> dict[Place, int]:
+        """The offset after the last one handed out, past markers and aborted records; -1001 before any was."""
+        found = self._client.position([TopicPartition(*place) for place in places])
         return {(entry.topic, entry.partition): entry.offset for entry in found}
 
     def commit_as_hint(self, offsets: dict[Place, int]) -> None:
@@ -184,6 +195,7 @@ class BatchConsumer:
         # Nothing is fetched yet: `_take_a_step` assigns what is ready. An exception here would be lost: it is kept.
         try:
             client.incremental_assign([])
+            self._has_joined = True
             if partitions:
                 self._waiting.append({(entry.topic, entry.partition) for entry in partitions})
         except BaseException as error:  # noqa: BLE001 - whatever it is, `poll` raises it

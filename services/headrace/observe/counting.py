@@ -1,6 +1,5 @@
 """What loops count, a batch at a time: each label's child is looked up once and kept, since looking up costs more."""
 
-import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -32,38 +31,10 @@ class Counts:
             self.add(count, *((key,) if isinstance(key, str) else key))
 
 
-class BatchMetrics:
-    """Sizes, times and outcomes of one group's transactions."""
-
-    def __init__(self, group: str) -> None:
-        self._transactions = Counts(metrics.TRANSACTIONS, group)
-        self._records = metrics.BATCH_RECORDS.labels(group)
-        self._seconds = metrics.BATCH_SECONDS.labels(group)
-        self._commit = metrics.COMMIT_SECONDS.labels(group)
-        self._latency = metrics.LATENCY.labels(group)
-
-    def committed(self, records: int, began: float, committing: float, asked_at: int) -> None:
-        """A batch is committed now.
-
-        `began` and `committing` are seconds of the monotonic clock, `asked_at` is milliseconds of log time.
-        """
-        now = time.monotonic()
-        self._transactions.add(1, "committed")
-        self._records.observe(records)
-        self._seconds.observe(now - began)
-        self._commit.observe(now - committing)
-        self._latency.observe(max(0.0, time.time() - asked_at / 1000))
-
-    def not_committed(self, result: str) -> None:
-        """A batch is aborted, or nobody answered its commit."""
-        self._transactions.add(1, result)
-
-
 class HandlerMetrics:
     """What a handler counts."""
 
-    def __init__(self, aggregate: str, group: str) -> None:
-        self.batches = BatchMetrics(group)
+    def __init__(self, aggregate: str) -> None:
         self._commands = Counts(metrics.COMMANDS, aggregate)
         self._events = Counts(metrics.EVENTS_APPENDED, aggregate)
         self._dead_letters = Counts(metrics.DEAD_LETTERS)
@@ -78,8 +49,7 @@ class HandlerMetrics:
 class ProjectorMetrics:
     """What a projector counts."""
 
-    def __init__(self, projection: str, group: str) -> None:
-        self.batches = BatchMetrics(group)
+    def __init__(self, projection: str) -> None:
         self._applied = metrics.EVENTS_APPLIED.labels(projection)
         self._rows = metrics.ROWS_WRITTEN.labels(projection)
         self._dead_letters = Counts(metrics.DEAD_LETTERS)

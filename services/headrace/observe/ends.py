@@ -14,6 +14,8 @@ from headrace.observe.lag import Lag
 from headrace.settings import Settings
 
 INTERVAL_S: Final = 2.0
+LAST_S: Final = 1.0
+"""How long the end of the loop waits for a request under way."""
 SUSPICIOUS_S: Final = 30.0
 """After so long without a move a partition is looked at from outside of its consumer."""
 
@@ -39,6 +41,7 @@ class Ends:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self._thread.join(LAST_S)
 
     def _watch(self) -> None:
         while not self._over.wait(INTERVAL_S):

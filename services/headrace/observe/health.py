@@ -39,11 +39,12 @@ class Health:
         self._beaten = time.monotonic()
 
     def wait_for(self, what: str) -> None:
-        """Say why the service is not ready."""
-        self._waiting_for = what
+        """Say why the service is not ready; one that was ready once, stays so."""
+        if self._waiting_for:
+            self._waiting_for = what
 
     def ready(self) -> None:
-        """Say that what the first assignment brought is restored; later ones do not take that back."""
+        """Say that what the first assignment brought is restored."""
         self._waiting_for = ""
 
     def stop(self) -> None:

@@ -20,7 +20,7 @@ LOOK_S: Final = 0.5
 
 
 class Behind(Struct, frozen=True):
-    """One partition: the next offset, and the records and seconds from there to the end.
+    """One partition: the next offset, and the records and seconds from there to the end; -1 records are not known yet.
 
     `unstable_s` is for how many seconds an open transaction has kept the end where it is.
     """
@@ -46,12 +46,12 @@ class Track(Struct):
 
     @property
     def records(self) -> int:
-        """How many offsets lie between the position and the end."""
-        return max(0, self.end - self.position)
+        """How many offsets lie between the position and the end; -1 before the end is known."""
+        return max(0, self.end - self.position) if self.end >= 0 else -1
 
     def see(self) -> None:
         """A partition that has reached the end was not behind when the end was seen."""
-        if self.position >= self.end:
+        if self.position >= self.end >= 0:
             self.caught_up_at = self.end_seen_at
 
 
@@ -148,7 +148,7 @@ class Lag:
             return {
                 place: (track.position, track.end)
                 for place, track in self._tracks.items()
-                if track.records and not track.is_halted and now - max(track.moved_at, track.caught_up_at) > seconds
+                if track.records > 0 and not track.is_halted and now - max(track.moved_at, track.caught_up_at) > seconds
             }
 
     def nothing_between(self, place: Place, position: int, end: int) -> None:
@@ -177,7 +177,7 @@ def _behind(track: Track, now: float) -> Behind:
     return Behind(
         track.position,
         track.records,
-        max(0.0, now - known_since) if track.records else 0.0,
+        max(0.0, now - known_since) if track.records > 0 else 0.0,
         now - track.unstable_since if track.unstable_since else 0.0,
         track.is_halted,
     )

@@ -99,7 +99,6 @@ TAKEOVER_SECONDS: Final = _histogram(
     LONG_SECONDS,
     "group",
 )
-RESTORED: Final = _counter("headrace_restored_aggregates_total", "Aggregates restored at takeovers.", "group")
 PRODUCERS_RECYCLED: Final = _counter(
     "headrace_producers_recycled_total", "Producers given up for a new one, since a late request could still come."
 )

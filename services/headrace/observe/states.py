@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -18,6 +18,12 @@ class Held(Struct, frozen=True):
     parked_keys: int = 0
     parked_records: int = 0
     aggregates: int = 0
+
+
+def total(parts: Iterable[Held]) -> Held:
+    """What they hold together."""
+    sums = [sum(column) for column in zip(*map(structs.astuple, parts), strict=True)]
+    return Held(*sums)
 
 
 class Watched(Struct, frozen=True):
@@ -85,9 +91,10 @@ def _states(watched: Watched) -> Iterator[tuple[str, list[str], float]]:
     for (topic, number), behind in found.items():
         place = [watched.group, topic, str(number)]
         yield "headrace_consumer_position", place, behind.position
-        yield "headrace_consumer_lag_records", place, behind.records
-        yield "headrace_consumer_lag_seconds", place, behind.seconds
-        yield "headrace_consumer_unstable_seconds", place, behind.unstable_s
+        if behind.records >= 0:
+            yield "headrace_consumer_lag_records", place, behind.records
+            yield "headrace_consumer_lag_seconds", place, behind.seconds
+            yield "headrace_consumer_unstable_seconds", place, behind.unstable_s
     if watched.projection:
         yield from _progress(watched.projection, found.values())
     else:
@@ -98,6 +105,8 @@ def _progress(projection: str, found: Iterable[Behind]) -> Iterator[tuple[str, l
     applied = total = 0
     longest = 0.0
     for behind in found:
+        if behind.records < 0:
+            return
         applied += behind.position
         total += behind.position + behind.records
         longest = max(longest, behind.seconds)

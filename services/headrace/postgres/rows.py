@@ -78,8 +78,8 @@ class ViewRows:
         """A row under another key than its own would not be found again, and the next fold would begin anew."""
         key_of = self._key_of
         for key, row in zip(keys, values, strict=True):
-            if (own := key_of(row)) != key:
-                raise Fault(f"view {self._name}: evolve gave the key {key!r} a row of the key {own!r}")
+            if key_of(row) != key:
+                raise Fault(f"view {self._name}: evolve gave a key the row of another key")
 
 
 def _refuse_arrays(view: View[Any], types: dict[str, str]) -> None:

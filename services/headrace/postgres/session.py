@@ -9,6 +9,7 @@ import psycopg
 from structlog import get_logger
 
 from headrace.kernel.errors import Fault
+from headrace.observe.metrics import DATABASE_CONNECTS, DATABASE_RETRIES
 from headrace.postgres.connection import connect
 from headrace.postgres.ladder import Rung, judge
 from headrace.settings import Settings
@@ -62,6 +63,7 @@ class Session:
                 if self._is_stopping() or time.monotonic() > deadline:
                     raise Fault(f"Postgres did not take a transaction in {self._patience_s:.0f} s: {why}") from error
                 log.warning("transaction not committed, tried again", why=why, rung=rung.name.lower())
+                DATABASE_RETRIES.labels(rung.name.lower()).inc()
                 pause = _pause(pause)
                 if rung is Rung.RECONNECT:
                     self._reconnect(deadline)
@@ -85,6 +87,7 @@ class Session:
                 pause = _pause(pause)
             else:
                 log.info("connected anew", application=self._application)
+                DATABASE_CONNECTS.inc()
                 return
 
 

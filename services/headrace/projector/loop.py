@@ -1,6 +1,7 @@
 """The projector's loop: poll, decode, then one database transaction with the checkpoints first."""
 
 import contextlib
+import time
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -15,13 +16,17 @@ from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
 from headrace.kafka.reading import list_offsets
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import JOURNAL, App
-from headrace.kernel.errors import Fault, TooMuchParked
+from headrace.kernel.errors import Fault, KeyParked, TooMuchParked
+from headrace.observe.counting import ProjectorMetrics
+from headrace.observe.health import Health
+from headrace.observe.loop import ObservedLoop, Timing
+from headrace.observe.states import Held
 from headrace.postgres.checkpoint import Step, advance, positions, was_committed
 from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Connection, Session
 from headrace.projector.origin import find_origin, refuse_compacted, refuse_impossible
-from headrace.projector.parking import Parking
+from headrace.projector.parking import Applied, Parking
 from headrace.projector.projection import Journal, Projection, ViewFold
 from headrace.projector.reading import EventReader, Pair, Unreadable, place_of
 from headrace.projector.reasons import reason
@@ -48,12 +53,13 @@ class Work(Struct, frozen=True):
 class Projector:
     """One replica of a view's projector, or of the journal's; it owns some partitions of the event topics, alone."""
 
-    def __init__(self, app: App, name: str, settings: Settings) -> None:
+    def __init__(self, app: App, name: str, settings: Settings, health: Health | None = None) -> None:
         self._settings = settings
         self._failpoints = Failpoints(settings)
         self.stopping = False
+        self._health = health or Health()
         # What the journal copies, everything else is filled from: it takes nothing that does not decode to the end.
-        self._reader = EventReader(app, settings, lambda: self.stopping, whole=name == JOURNAL)
+        self._reader = EventReader(app, settings, self._is_stopping, whole=name == JOURNAL)
         self._admin = admin_client(settings)
         views = () if name == JOURNAL else (app.view(name),)
         sources = views[0].sources if views else tuple(aggregate.name for aggregate in app.aggregates)
@@ -61,16 +67,22 @@ class Projector:
         refuse_other_topics(self._admin, aggregates, settings)
         self._name = views[0].schema if views else JOURNAL
         self._topics = [aggregate.event_topic for aggregate in aggregates]
-        self._session = Session(settings, f"headrace {self._name}", lambda: self.stopping)
+        self._session = Session(settings, f"headrace {self._name}", self._is_stopping)
         connection = self._session.connection
         refuse_unmigrated(connection, views)
         connection.commit()
         self._projection: Projection = ViewFold(connection, views[0]) if views else Journal()
         self._parking = Parking(self._name)
+        self._applied = Applied()
         self._positions: dict[Place, int] = {}
         self.stopped: dict[Place, str] = {}
+        group = group_of(self._name)
+        self._metrics = ProjectorMetrics(self._name)
+        self._observed = ObservedLoop(
+            settings, self._admin, self._health, group, lambda: Held(*self._parking.size), self._name
+        )
         self._consumer = BatchConsumer(
-            consumer_config(settings, group_of(self._name)),
+            consumer_config(settings, group),
             self._topics,
             self,
             settings.batch_size,
@@ -80,8 +92,10 @@ class Projector:
     def run(self) -> None:
         """Apply events until told to stop; raises a `Fault` when only a restart helps."""
         try:
-            while not self.stopping:
-                self.run_once()
+            with self._observed:
+                while not self.stopping:
+                    self._observed.turn(self._consumer)
+                    self.run_once()
         finally:
             self._consumer.close()
             self._session.close()
@@ -91,21 +105,27 @@ class Projector:
         batch = self._consumer.poll(POLL_S)
         if batch is None:
             return False
+        timing = Timing()
         pairs, unreadable = self._reader.read(batch.messages)
         if unreadable and self.stopping:
             return False  # a schema was not waited for to the end: the successor reads the batch again
+        work = Work(pairs, unreadable, self._steps(batch, pairs))
+        timing.commit()
         try:
-            self._apply(Work(pairs, unreadable, self._steps(batch, pairs)))
+            self._apply(work)
         except TooMuchParked as error:
             self._halt(batch, error)
             return True
         self._failpoints.reach("committed")
         self._positions.update(batch.next)
+        self._tell(batch, work, timing)
         self._consumer.commit_as_hint(batch.next)
         return True
 
     def acquire(self, places: set[Place]) -> Steps:
         """Start where the database says, not where Kafka does: rows and positions were committed together."""
+        began = time.monotonic()
+        self._observed.acquiring(places)
         asked = sorted(places)
         starts = self._offsets(asked, OffsetSpec.earliest())
         origin = find_origin(self._admin, self._topics)
@@ -128,6 +148,7 @@ class Projector:
             else:
                 self._parking.forget(place)
         keep_what_lives()
+        self._observed.acquired({place: found[place] for place in places}, time.monotonic() - began)
         log.info("partitions acquired", projector=self._name, partitions=sorted(places))
         return found
 
@@ -137,7 +158,21 @@ class Projector:
             self._positions.pop(place, None)
             self._parking.forget(place)
             self.stopped.pop(place, None)
+        self._observed.released(places)
         log.info("partitions released", projector=self._name, partitions=sorted(places))
+
+    def _tell(self, batch: Batch, work: Work, timing: Timing) -> None:
+        """The batch is committed: whoever looks at this process learns of it."""
+        log_times = {(step.topic, step.partition): step.log_time for step in work.steps}
+        asked_at = work.pairs[0][1].meta.occurred_at if work.pairs else batch.messages[0].timestamp()[1]
+        parked = [(record.topic(), type(error or KeyParked()).__name__) for record, error in self._applied.parked]
+        self._metrics.applied(len(batch.messages), self._applied.rows, parked)
+        self._observed.committed(batch, timing, log_times, asked_at)
+
+    def _is_stopping(self) -> bool:
+        """Asked by whatever waits for a schema or for Postgres: who asks gets on."""
+        self._health.beat()
+        return self.stopping
 
     def _apply(self, work: Work) -> None:
         """Write the batch, and when something in it is poison, all around that."""
@@ -154,6 +189,8 @@ class Projector:
         log.error("partition stopped", topic=why.place[0], partition=why.place[1], why=str(why))
         self.stopped[why.place] = str(why)
         self._parking.forget(why.place)
+        self._observed.halted(why.place)
+        self._observed.not_committed(batch)
         self._consumer.halt(why.place)
         self._consumer.rewind(batch)
 
@@ -169,9 +206,12 @@ class Projector:
                     or work.unreadable
                     or self._parking.holds_any((step.topic, step.partition) for step in work.steps)
                 ):
-                    self._parking.apply_around(cursor, self._projection, work.pairs, work.unreadable, search=search)
+                    applied = self._parking.apply_around(
+                        cursor, self._projection, work.pairs, work.unreadable, search=search
+                    )
                 else:
-                    self._projection.apply(cursor, work.pairs)
+                    applied = Applied(self._projection.apply(cursor, work.pairs))
+                self._applied = applied
                 self._failpoints.reach("applied")
 
         def settled(connection: Connection) -> bool:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
+from msgspec import Struct
 from structlog import get_logger
 
 from headrace.kafka.consumer import Place, Record
@@ -40,6 +41,13 @@ Parked = tuple[Record, Exception | None]
 log = get_logger("headrace.projector")
 
 
+class Applied(Struct, frozen=True):
+    """What a batch led to: how many rows were written, and what was parked."""
+
+    rows: int = 0
+    parked: list[Parked] = []
+
+
 class Parking:
     """What one projector's replica has set aside in the partitions that it owns."""
 
@@ -58,6 +66,12 @@ class Parking:
         for topic, number, key, count in cursor.fetchall():
             self._queues.setdefault((topic, number), {})[key] = count
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many keys are parked and how many records wait with them, for another thread."""
+        queues = [queue for place in list(self._queues.values()) for queue in list(place.values())]
+        return len(queues), sum(queues)
+
     def forget(self, place: Place) -> None:
         """Another process owns the partition."""
         self._queues.pop(place, None)
@@ -74,7 +88,7 @@ class Parking:
         unreadable: list[Unreadable],
         *,
         search: bool,
-    ) -> None:
+    ) -> Applied:
         """Apply what can be applied and park the rest, within the batch's transaction, after its advance.
 
         With `search` poison is looked for by halves, in savepoints; without it, it is raised. `TooMuchParked` when
@@ -92,34 +106,36 @@ class Parking:
                 parked.append((record, None))
             else:
                 free.append((record, decoded))
+        rows = 0
         if search:
-            self._search(cursor, projection, free, parked)
+            rows = self._search(cursor, projection, free, parked)
         elif free:
-            projection.apply(cursor, free)
+            rows = projection.apply(cursor, free)
         for record, error in unreadable:
             self._park(record, error, parked)
         self._store(cursor, parked)
+        return Applied(rows, parked)
 
     def _search(
         self, cursor: psycopg.Cursor[Any], projection: Projection, pairs: list[Pair], parked: list[Parked]
-    ) -> None:
-        """Apply in order, halving what fails until the records are found that do."""
+    ) -> int:
+        """Apply in order, halving what fails until the records are found that do; returns the rows written."""
         free = [pair for pair in pairs if not self._holds(pair[0])]
         parked += [(record, None) for record, _ in pairs if self._holds(record)]
         if not free:
-            return
+            return 0
         try:
             with cursor.connection.transaction():
-                projection.apply(cursor, free)
+                return projection.apply(cursor, free)
         except Exception as error:
             if judge(error, cursor.connection) is not Rung.POISON:
                 raise
             if len(free) == 1:
                 self._park(free[0][0], error, parked)
-                return
+                return 0
             middle = len(free) // 2
-            self._search(cursor, projection, free[:middle], parked)
-            self._search(cursor, projection, free[middle:], parked)
+            rows = self._search(cursor, projection, free[:middle], parked)
+            return rows + self._search(cursor, projection, free[middle:], parked)
 
     def _holds(self, record: Record) -> bool:
         return key_of(record) in self._queues.get(place_of(record), ())

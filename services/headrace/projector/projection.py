@@ -25,8 +25,8 @@ NEWEST: Final = """
 class Projection(Protocol):
     """Applies records to tables, within the transaction that the cursor is in."""
 
-    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
-        """Write what the records lead to."""
+    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
+        """Write what the records lead to; returns how many rows that are."""
 
 
 class ViewFold:
@@ -36,7 +36,7 @@ class ViewFold:
         self._view = view
         self._rows = ViewRows(connection, view)
 
-    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
+    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
         """Fold the records into the view's rows."""
         keys, evolve = self._view.keys, self._view.evolve
         touched: list[tuple[Key, Fact[Any]]] = []
@@ -44,12 +44,13 @@ class ViewFold:
             fact = fact_of(record, decoded)
             touched += [(tuple(key), fact) for key in keys(fact)]
         if not touched:
-            return
+            return 0
         rows: dict[Key, Any] = dict.fromkeys(key for key, _ in touched)
         rows.update(self._rows.read(cursor, list(rows)))
         for key, fact in touched:
             rows[key] = evolve(key, rows[key], fact)
         self._rows.write(cursor, rows)
+        return len(rows)
 
 
 class Journal:
@@ -61,13 +62,14 @@ class Journal:
     foreign record may carry a version that would then stand in the way of the true one. It ends the process instead.
     """
 
-    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
+    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
         """Append the records; `Fault` names the aggregate whose next version is missing."""
         self._refuse_gaps(cursor, records)
         with cursor.copy(COPY) as copy:
             copy.set_types(["text", "int4", "int8", "text", "int8", "text", "timestamptz", "bytea"])
             for record, decoded in records:
                 copy.write_row(_journal_row(record, decoded))
+        return len(records)
 
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
         found = [
@@ -83,8 +85,8 @@ class Journal:
             before = newest.get(place, 0)
             if version != before + 1:
                 raise Fault(
-                    f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {place[1]} has "
-                    f"version {version} after {before} in the journal: events are missing; the journal stops here"
+                    f"{record.topic()}[{record.partition()}] offset {record.offset()}: its aggregate has version "
+                    f"{version} after {before} in the journal: events are missing; the journal stops here"
                 )
             newest[place] = version
 

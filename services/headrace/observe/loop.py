@@ -1,0 +1,119 @@
+"""A service's loop as it is looked at from outside: its signs of life, its place in the log, its batches."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, Self
+
+from confluent_kafka.admin import AdminClient
+
+from headrace.kafka.consumer import Batch, Place
+from headrace.observe import metrics
+from headrace.observe.counting import Counts
+from headrace.observe.ends import Ends
+from headrace.observe.health import Health
+from headrace.observe.lag import Lag
+from headrace.observe.states import STATES, Held, Watched
+from headrace.settings import Settings
+
+
+class Member(Protocol):
+    """A consumer in its group."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the group has given its partitions, and all of them are made ready."""
+
+    def positions(self, places: list[Place]) -> dict[Place, int]:
+        """The client's positions."""
+
+
+class Timing:
+    """When the parts of one batch began, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.began = self.committing = time.monotonic()
+
+    def commit(self) -> None:
+        """The batch is processed, and its transaction is to be ended."""
+        self.committing = time.monotonic()
+
+
+class ObservedLoop:
+    """What one group's member tells; within its `with` the loop runs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        admin: AdminClient,
+        health: Health,
+        group: str,
+        held: Callable[[], Held],
+        view: str = "",
+    ) -> None:
+        self.health = health
+        self._lag = Lag()
+        self._ends = Ends(settings, admin, self._lag, health)
+        self._takeover = metrics.TAKEOVER_SECONDS.labels(group)
+        self._transactions = Counts(metrics.TRANSACTIONS, group)
+        self._records = metrics.BATCH_RECORDS.labels(group)
+        self._seconds = metrics.BATCH_SECONDS.labels(group)
+        self._commit = metrics.COMMIT_SECONDS.labels(group)
+        self._latency = metrics.LATENCY.labels(group)
+        STATES.watch(Watched(group, health, self._lag, held, view))
+
+    def __enter__(self) -> Self:
+        self.health.wait_for("the consumer group has assigned no partitions yet")
+        self._ends.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self._ends.__exit__()
+        if kind is not None:
+            self.health.fail(f"ended by {kind.__name__}")
+
+    def turn(self, member: Member) -> None:
+        """The loop has come round, with no batch under way."""
+        self.health.beat()
+        if member.is_settled:
+            self.health.ready()
+        self._lag.look(member.positions)
+
+    def acquiring(self, places: Iterable[Place]) -> None:
+        """The group has given these partitions."""
+        self.health.wait_for(f"restoring {len(list(places))} partitions")
+
+    def acquired(self, starts: Mapping[Place, int], seconds: float) -> None:
+        """They are restored, to go on at these offsets."""
+        self._lag.acquired(starts)
+        self._takeover.observe(seconds)
+
+    def released(self, places: Iterable[Place]) -> None:
+        """Others own them."""
+        self._lag.released(places)
+
+    def halted(self, place: Place) -> None:
+        """The partition is kept, and nothing of it processed any more."""
+        self._lag.halted(place)
+
+    def committed(self, batch: Batch, timing: Timing, log_times: Mapping[Place, int], asked_at: int) -> None:
+        """A batch is committed now.
+
+        `log_times` has each partition's newest record and `asked_at` the first record's command, in milliseconds of
+        log time.
+        """
+        now = time.monotonic()
+        self._lag.moved(batch.next, log_times)
+        self._transactions.add(1, "committed")
+        self._records.observe(len(batch.messages))
+        self._seconds.observe(now - timing.began)
+        self._commit.observe(now - timing.committing)
+        self._latency.observe(max(0.0, time.time() - asked_at / 1000))
+
+    def not_committed(self, batch: Batch) -> None:
+        """A batch is aborted and will be read again."""
+        self._lag.rewound(batch.first)
+        self._transactions.add(1, "aborted")
+
+    def unanswered(self) -> None:
+        """Nobody has told whether a batch is committed: it is looked up."""
+        self._transactions.add(1, "unanswered")
