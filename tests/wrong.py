@@ -1,17 +1,23 @@
 """What a test of wrong services needs: load, rest, and the verifier's word on what came of it."""
 
 import json
+import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from confluent_kafka import Message, Producer, murmur2
 from msgspec import Struct
 
+from headrace.kernel.message import CommandMeta
+from headrace_load.history import HistoryWriter, Sent
 from headrace_load.mutants import MUTANTS
 from headrace_load.verify import Evidence, verify
 from lifecycles import lifecycles
-from running import Running
+from running import PARTITIONS, Running
 
 ORDERS = 40
 LAST = 4 * ORDERS
@@ -85,6 +91,25 @@ def resend(shop: Running, commands: Iterable[tuple[str, Struct]], ids: Iterable[
         shop.send("orders", command, command_id=command_id)
 
 
+def send_and_note(shop: Running, history: HistoryWriter, commands: Iterable[tuple[str, Struct]]) -> None:
+    """Send commands, wait until the broker has all of them, and note what it said."""
+    producer = Producer({"bootstrap.servers": shop.env["KAFKA_BOOTSTRAP_SERVERS"]})
+    began = time.time() * 1000
+
+    def note(command_id: str, message: Message) -> None:
+        name, place = (message.key() or b"").decode(), (message.partition(), message.offset())
+        history.write(Sent(command_id, "orders", name, began, time.time() * 1000, "ok", *place))
+
+    for name, command in commands:
+        meta = CommandMeta(command_id=str(uuid4()), aggregate_id=name)
+        frame, key = shop.codec.encode(command, meta), name.encode()
+        told = partial(note, meta.command_id)
+        producer.produce(
+            "orders.commands", frame, key, murmur2(key, PARTITIONS), on_delivery=lambda _, it, told=told: told(it)
+        )
+    assert producer.flush(30) == 0
+
+
 def assert_caught(shop: Running, service: str, wrong: str, check: str = "") -> None:
     """The mutant struck, and the check that is there to catch it did; without a mutant all checks pass."""
     report = verify(
@@ -92,7 +117,7 @@ def assert_caught(shop: Running, service: str, wrong: str, check: str = "") -> N
         shop.env["DATABASE_URL"],
         shop.schemas,
         [aggregate.name for aggregate in shop.app.aggregates],
-        evidence=Evidence(logs=shop.folder),
+        evidence=Evidence(tuple(shop.folder.glob("history.jsonl")), shop.folder),
     )
     failed = {check.name: check.problems[:3] for check in report.checks if not check.ok}
     if not wrong:

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from headrace.orders.commands import CancelOrder
+from headrace_load.history import HistoryWriter
 from headrace_load.observe import Observer
 from running import PARTITIONS, Running
 from wrong import (
@@ -23,6 +24,7 @@ from wrong import (
     is_answered,
     is_frozen,
     resend,
+    send_and_note,
     strikes,
 )
 
@@ -56,7 +58,14 @@ def belongs_to_one(shop: Running) -> bool:
     return [len(member.assignment.topic_partitions) for member in members] == [PARTITIONS]
 
 
-@each(f"skip_in_restore:{2 * ORDERS}", "lose_state:5", "forget_window", "forget_offsets", short=["forget_window"])
+@each(
+    f"skip_in_restore:{2 * ORDERS}",
+    "lose_state:5",
+    "tell_no_restore",
+    "forget_window",
+    "forget_offsets",
+    short=["forget_window"],
+)
 def test_a_takeover_that_is_wrong(shop: Running, wrong: str) -> None:
     first, second = (wrong, "") if wrong == "forget_offsets" else ("", wrong)
     shop.start_projectors()
@@ -70,6 +79,29 @@ def test_a_takeover_that_is_wrong(shop: Running, wrong: str) -> None:
     shop.start("second", "handle", "orders", HEADRACE_FAILPOINT=failpoint(second), **DIGEST)
     come_to_rest(shop)
     assert_caught(shop, "first" if first else "second", wrong)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(
+    ("wrong", "check"),
+    [("", ""), ("skip_command:70", "acknowledged"), ("send_again", "senders"), ("lose_state:5", "order")],
+    ids=["right", "skip_command", "send_again", "lose_state"],
+)
+def test_a_handler_that_is_wrong_by_what_clients_were_told(shop: Running, wrong: str, check: str) -> None:
+    """The same mutants may be caught by what the log says of itself; here by what the clients noted."""
+    shop.start_projectors()
+    shop.start("before", "handle", "orders")
+    with HistoryWriter(shop.folder / "history.jsonl") as history:
+        for step in (CREATE, PAY):
+            send_and_note(shop, history, step)
+        shop.wait(lambda: is_answered(shop), "all are paid")
+        shop.services.stop("before")
+        for step in (CREATE, SHIP):
+            send_and_note(shop, history, step)
+        history.complete()
+    shop.start("after", "handle", "orders", HEADRACE_FAILPOINT=failpoint(wrong))
+    come_to_rest(shop)
+    assert_caught(shop, "after", wrong, check)
 
 
 @each("restore_uncommitted")
@@ -172,4 +204,4 @@ def test_a_journal_that_copies_what_is_never_committed(shop: Running, wrong: str
     shop.services.stop("handler")
     shop.start("successor", "handle", "orders")
     come_to_rest(shop)
-    assert_caught(shop, "project-journal", wrong, "versions")
+    assert_caught(shop, "project-journal", wrong, "isolation")

@@ -1,8 +1,10 @@
 """Mutants of how a command is answered."""
 
+import os
 import time
 from typing import Any, Final
 
+from confluent_kafka import Producer
 from msgspec import structs
 
 from headrace.handler.replies import Answer
@@ -100,8 +102,32 @@ def skip_command(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) 
     return structs.replace(batch, messages=[record for record in batch.messages if not strikes.once()])
 
 
+def swap_commands(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) -> Any:
+    """Of two commands of one aggregate in one batch the later one is answered first."""
+    batch = right(consumer, timeout_s)
+    first: dict[Any, int] = {}
+    for at, record in enumerate(batch.messages if batch else ()):
+        before = first.setdefault(record.key(), at)
+        if before != at and strikes.once():
+            batch.messages[before], batch.messages[at] = record, batch.messages[before]
+            break
+    return batch
+
+
+def send_again(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) -> Any:
+    """A command is sent once more by the service that reads it."""
+    batch = right(consumer, timeout_s)
+    if batch is not None and strikes.once():
+        record = batch.messages[0]
+        sender = Producer({"bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"]})
+        sender.produce(record.topic(), record.value(), record.key(), partition=record.partition())
+        sender.flush()
+    return batch
+
+
 ACCEPTED: Final = "headrace.handler.replies:Replies.accepted"
 ADMIT: Final = "headrace.handler.admission:Admission.admit"
+POLL: Final = "headrace.kafka.consumer:BatchConsumer.poll"
 MUTANTS: Final = (
     Mutant(skip_version, ACCEPTED, "versions"),
     Mutant(tell_other_time, ACCEPTED, "facts"),
@@ -115,5 +141,7 @@ MUTANTS: Final = (
     Mutant(take_expired, ADMIT, "admission"),
     Mutant(redrive_backwards, "headrace.handler.partition:release", "parking"),
     Mutant(pass_the_queue, "headrace.handler.parking:Parking.queue", "parking"),
-    Mutant(skip_command, "headrace.kafka.consumer:BatchConsumer.poll", "answers"),
+    Mutant(skip_command, POLL, "answers"),
+    Mutant(swap_commands, POLL, "effects"),
+    Mutant(send_again, POLL, "senders"),
 )

@@ -59,6 +59,11 @@ def lose_state(right: Any, strikes: Strikes, partition: Any, aggregates: dict[st
     right(partition, {name: state for name, state in aggregates.items() if not strikes.once()})
 
 
+def tell_no_restore(right: Any, strikes: Strikes, instance: str, restored_to: int) -> Any:
+    """Events do not say how far the partition's past was read before they were written."""
+    return right(instance, 0 if strikes.from_then_on() else restored_to)
+
+
 def lose_parked(right: Any, strikes: Strikes, parking: Any, records: Iterable[Any]) -> int | None:
     """Nobody waits any more after a takeover."""
     found = list(records)
@@ -97,6 +102,7 @@ MUTANTS: Final = (
     Mutant(restore_uncommitted, "headrace.kafka.reading:reader_config", "resends"),
     Mutant(skip_in_restore, "headrace.handler.takeover:read_to", "restored"),
     Mutant(lose_state, "headrace.handler.partition:Partition.restore", "versions"),
+    Mutant(tell_no_restore, "headrace.handler.takeover:Writer", "writers"),
     Mutant(lose_parked, "headrace.handler.parking:Parking.restore", "parking"),
     Mutant(forget_window, "headrace.handler.window:Window.recall", "resends"),
     Mutant(show_no_generation, "headrace.kafka.consumer:Consumer", "versions"),

@@ -148,6 +148,17 @@ def mislabel_event(_right: Any, strikes: Strikes, config: Any) -> Producer:
     return Meddler(config, meddle)
 
 
+def cut_event(_right: Any, strikes: Strikes, config: Any) -> Producer:
+    """An event is written without its last byte."""
+
+    def meddle(client: Meddler, sent: Sent) -> None:
+        if sent.is_event and sent.value and strikes.once():
+            sent = structs.replace(sent, value=sent.value[:-1])
+        client.send(sent)
+
+    return Meddler(config, meddle)
+
+
 def write_outside(_right: Any, strikes: Strikes, config: dict[str, Any]) -> Producer:
     """Events are written at once, outside of the transaction that may be aborted."""
 
@@ -210,6 +221,7 @@ MUTANTS: Final = (
     Mutant(drop_outcome, CLIENT, "answers"),
     Mutant(double_outcome, CLIENT, "answers"),
     Mutant(mislabel_event, CLIENT, "journal"),
+    Mutant(cut_event, CLIENT, "contracts"),
     Mutant(write_outside, CLIENT, "versions"),
     Mutant(offsets_before_records, CLIENT, ""),
     Mutant(commit_offsets_alone, COMMIT, "answers"),
