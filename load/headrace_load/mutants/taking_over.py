@@ -61,7 +61,7 @@ def lose_state(right: Any, strikes: Strikes, partition: Any, aggregates: dict[st
 
 def tell_no_restore(right: Any, strikes: Strikes, instance: str, restored_to: int) -> Any:
     """Events do not say how far the partition's past was read before they were written."""
-    return right(instance, 0 if strikes.from_then_on() else restored_to)
+    return right(instance, -1 if strikes.from_then_on() else restored_to)
 
 
 def lose_parked(right: Any, strikes: Strikes, parking: Any, records: Iterable[Any]) -> int | None:
