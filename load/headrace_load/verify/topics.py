@@ -18,6 +18,8 @@ from headrace_load.verify.records import Ends, Record
 from headrace_load.verify.report import CannotVerify
 
 KINDS: Final = ("commands", "events", "outcomes", "parked")
+# A broker that was away for a moment leads nothing until the controller has heard of it again.
+LEADERLESS: Final = (KafkaError._NOENT, KafkaError.LEADER_NOT_AVAILABLE)  # noqa: SLF001 - the constant's public name
 TIMEOUT_S: Final = 15.0
 STALLED_S: Final = 30.0
 CHUNK: Final = 10_000
@@ -115,9 +117,17 @@ class Topics:
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def _offsets(self, places: list[TopicPartition], spec: Any, isolation: Any) -> dict[tuple[str, int], int]:
+        """Offsets by topic and partition; a partition that has no leader at the moment is asked for again."""
         asked = dict.fromkeys(places, spec)
-        futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_S)
-        return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_S)
+            try:
+                return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERLESS or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
 
 def _messages(consumer: Consumer, place: TopicPartition, end: int) -> Iterator[Any]:
