@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
     "skip_version:60",
     "keep_state:60",
     "tell_other_time:60",
-    short=["", f"drop_event:{LAST}", "swap_events", "skip_version:60"],
+    short=["", f"drop_event:{LAST}", "skip_version:60"],
 )
 def test_a_handler_that_answers_wrongly(shop: Running, wrong: str) -> None:
     shop.send("orders", *EVERYTHING)
@@ -69,7 +69,7 @@ def test_a_handler_that_is_wrong_about_what_a_command_says_of_itself(shop: Runni
     assert_caught(shop, "handler", wrong)
 
 
-@each("keep_overlay", "write_outside", short=["keep_overlay"])
+@each("keep_overlay", "write_outside")
 def test_a_handler_that_is_wrong_about_an_abort(shop: Running, wrong: str) -> None:
     shop.send("orders", *EVERYTHING)
     abort = failpoint(wrong, "abort:flushed:3")
@@ -97,7 +97,7 @@ def test_a_view_that_is_wrong(shop: Running, wrong: str) -> None:
     assert_caught(shop, "project-orders", wrong)
 
 
-@each(f"skip_in_journal:{LAST}", short=[f"skip_in_journal:{LAST}"])
+@each(f"skip_in_journal:{LAST}")
 def test_a_journal_that_is_wrong(shop: Running, wrong: str) -> None:
     shop.send("orders", *EVERYTHING)
     shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT="abort:flushed:3", HEADRACE_BATCH_SIZE="30")

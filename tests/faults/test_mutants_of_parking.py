@@ -78,7 +78,7 @@ def test_a_handler_that_is_wrong_about_those_who_waited(house: Running, wrong: s
     assert_caught(house, "fixed", wrong)
 
 
-@each("forget_held", "drop_held", short=["forget_held"])
+@each("forget_held", "drop_held")
 def test_a_view_that_is_wrong_about_what_it_holds_back(bad_shop: Running, wrong: str) -> None:
     first, second = (wrong, "") if wrong == "drop_held" else ("", wrong)
     bad_shop.start("handler", "handle", "orders")

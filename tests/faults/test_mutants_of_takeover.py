@@ -64,7 +64,6 @@ def belongs_to_one(shop: Running) -> bool:
     "tell_no_restore",
     "forget_window",
     "forget_offsets",
-    short=["forget_window"],
 )
 def test_a_takeover_that_is_wrong(shop: Running, wrong: str) -> None:
     first, second = (wrong, "") if wrong == "forget_offsets" else ("", wrong)
