@@ -24,6 +24,7 @@ from headrace.kafka.clients import admin_client, reader_config
 from headrace.kafka.consumer import Place
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kafka.topics import create_topics
+from headrace.kernel.app import JOURNAL
 from headrace.kernel.message import CommandMeta
 from headrace.local import Supervisor
 from headrace.postgres.schema import migrate
@@ -62,6 +63,7 @@ class Running:
         )
         self.codec = Codec(self.app, read_lock(schemas))
         self.services = services
+        self.projecting: set[str] = set()
         self.admin: AdminClient = admin_client(self.settings)
         self._groups: dict[str, Consumer] = {}
         self._ends: dict[Place, tuple[int, int]] = {}
@@ -80,12 +82,19 @@ class Running:
 
     def start(self, name: str, *arguments: str, **env: str) -> None:
         """Start a service and keep it running; `env` adds variables."""
+        if arguments[0] == "project":
+            self.projecting.add(arguments[1] if arguments[1] == JOURNAL else self.app.view(arguments[1]).schema)
         self.services.start(name, [sys.executable, "-m", "headrace", *arguments], self.log(name), self.env | env)
+
+    @property
+    def projectors(self) -> list[str]:
+        """What `start_projectors` calls its services."""
+        return [f"project-{name}" for name in [*(view.name for view in self.app.views), JOURNAL]]
 
     def start_projectors(self) -> None:
         """One replica of each."""
-        for view in [*(view.name for view in self.app.views), "journal"]:
-            self.start(f"project-{view}", "project", view)
+        for name in self.projectors:
+            self.start(name, "project", name.removeprefix("project-"))
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
@@ -148,7 +157,7 @@ class Running:
         return {place: last for place, (_, last) in known.items() if last}
 
     def is_quiet(self) -> bool:
-        """Every command answered, every event in every projection."""
+        """Every command answered, every event in every projection that was started."""
         ends: dict[Place, int] = {}
         for aggregate in self.app.aggregates:
             places = [(aggregate.command_topic, number) for number in range(PARTITIONS)]
@@ -157,14 +166,13 @@ class Running:
                 if end and committed.get(number, -1) < end:
                     return False
             ends |= self.ends(aggregate.event_topic)
-        wanted = ["journal", *(view.schema for view in self.app.views)]
         found = {
             (projector, (topic, number)): offset
             for projector, topic, number, offset in self.rows(
                 "SELECT projector, topic, partition, next_offset FROM headrace.checkpoints"
             )
         }
-        return all(found.get((name, place), 0) >= end for name in wanted for place, end in ends.items())
+        return all(found.get((name, place), 0) >= end for name in self.projecting for place, end in ends.items())
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What the database answers."""

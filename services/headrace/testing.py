@@ -60,7 +60,7 @@ def fold(view: View[RowT], log: Iterable[Fact[Any]]) -> dict[Key, RowT]:
     """The rows of the view after these facts, by key."""
     rows: dict[Key, RowT] = {}
     for fact in log:
-        for key in view.keys(fact):
+        for key in view.touched(fact):
             row = view.evolve(key, rows.get(key), fact)
             if row is None:
                 rows.pop(key, None)

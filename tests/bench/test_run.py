@@ -13,6 +13,7 @@ RATES = {
     "raw_produce": "records_per_s",
     "handler": "commands_per_s",
     "projector_orders": "events_per_s",
+    "projector_order_statistics": "events_per_s",
     "projector_journal": "events_per_s",
     "restart": "records_per_s",
     "restore": "records_per_s",

@@ -68,6 +68,11 @@ def test_the_demo_ends_with_all_checks_passed_and_leaves_nothing_behind() -> Non
         assert all(kill["new_pid"] != kill["pid"] for kill in found["kills"])
         assert all(check["ok"] for check in found["verification"]["checks"])
         assert found["figures"]["command_to_row"]["p50"] > 0
+        [of_the_day] = found["days"]
+        assert [of_the_day[step] for step in ("created", "paid", "shipped", "delivered", "cancelled")] == [127] * 4 + [
+            0
+        ]
+        assert of_the_day["average_basket"] == round(of_the_day["revenue"] / 127)
         assert list(folder.iterdir()) == []
         assert working_in(folder) == []
 

@@ -28,7 +28,7 @@ def start(shop: Running) -> None:
 
 
 def stop_all(shop: Running) -> None:
-    shop.services.stop("handler", "project-orders", "project-journal")
+    shop.services.stop("handler", *shop.projectors)
 
 
 def test_a_restore_that_fails_ends_the_process_before_it_answers_anything(shop: Running) -> None:

@@ -34,8 +34,7 @@ def test_a_database_that_restarts_under_load_ends_no_projector(shop: Running, se
 
 def test_sessions_that_are_ended_again_and_again_cost_nothing_but_time(shop: Running) -> None:
     start(shop)
-    names = ("project-orders", "project-journal")
-    shop.wait(lambda: all(len(shop.owned(name)) == PARTITIONS for name in names), "the projectors have started")
+    shop.wait(lambda: all(len(shop.owned(it)) == PARTITIONS for it in shop.projectors), "the projectors have started")
     ended = 0
     with load(shop) as count, psycopg.connect(shop.env["DATABASE_URL"], autocommit=True) as killer:
         until = time.monotonic() + 8
@@ -67,18 +66,18 @@ def test_a_database_that_fell_back_reads_the_events_again(shop: Running, postgre
     start(shop)
     shop.send("orders", *lifecycles(20))
     shop.wait_until_quiet()
-    shop.services.stop("project-orders", "project-journal")
+    shop.services.stop(*shop.projectors)
     with fresh_database(postgres, shop.env["DATABASE_URL"].rpartition("/")[2]) as older:
         shop.start_projectors()
         shop.send("orders", *lifecycles(20, first=20))
         shop.assert_sound()
-        shop.services.stop("project-orders", "project-journal")
+        shop.services.stop(*shop.projectors)
         shop.env["DATABASE_URL"] = older
         shop.start_projectors()
         shop.assert_sound()
         assert "the database went back" in shop.log("project-orders").read_text()
         shop.change("UPDATE headrace.checkpoints SET next_offset = 1 WHERE projector = 'orders_v1'")
-        shop.services.stop("project-orders", "project-journal")
+        shop.services.stop(*shop.projectors)
         configure(shop, "min.compaction.lag.ms=0")
         done = shop.headrace("project", "orders")
     assert done.returncode == 2
@@ -89,7 +88,7 @@ def test_positions_of_another_topic_or_cluster_are_refused(shop: Running) -> Non
     start(shop)
     shop.send("orders", *lifecycles(20))
     shop.assert_sound()
-    shop.services.stop("handler", "project-orders", "project-journal")
+    shop.services.stop("handler", *shop.projectors)
     shop.change("UPDATE headrace.checkpoints SET cluster_id = 'elsewhere' WHERE projector = 'journal'")
     done = shop.headrace("project", "journal")
     assert (done.returncode, "was filled from Kafka cluster elsewhere" in said(done.stderr)) == (2, True), done.stderr
@@ -103,7 +102,7 @@ def test_positions_outside_of_their_partition_are_refused(shop: Running) -> None
     start(shop)
     shop.send("orders", *lifecycles(20))
     shop.assert_sound()
-    shop.services.stop("project-orders", "project-journal")
+    shop.services.stop(*shop.projectors)
     shop.change("UPDATE headrace.checkpoints SET next_offset = 100000 WHERE projector = 'journal'")
     done = shop.headrace("project", "journal")
     assert (done.returncode, "stands at offset 100000" in said(done.stderr)) == (2, True), done.stderr

@@ -11,6 +11,8 @@ from running import Running
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
+PROJECTORS = ("orders", "order_statistics", "journal")
+
 
 def test_of_two_projectors_of_one_name_only_the_owner_writes(shop: Running) -> None:
     shop.start("handler", "handle", "orders")
@@ -33,30 +35,30 @@ def test_a_database_restart_in_the_middle_of_a_batch_loses_and_doubles_no_row_an
     shop: Running, servers: LocalServers, step: str, mode: str
 ) -> None:
     shop.start("handler", "handle", "orders")
-    for view in ("orders", "journal"):
+    for view in PROJECTORS:
         shop.start(f"frozen-{view}", "project", view, HEADRACE_FAILPOINT=f"stop:{step}:2", HEADRACE_BATCH_SIZE="40")
     shop.send("orders", *lifecycles(100))
     pids = {}
-    for view in ("orders", "journal"):
+    for view in PROJECTORS:
         name = f"frozen-{view}"
         pids[view] = shop.services.pid(name)
         shop.wait(lambda pid=pids[view]: is_stopped(pid), f"{name} is frozen in its transaction")  # type: ignore[misc]
     servers.postgres.restart(mode)
-    for view in ("orders", "journal"):
+    for view in PROJECTORS:
         shop.services.send(f"frozen-{view}", signal.SIGCONT)
     shop.assert_sound()
     assert not shop.services.exits
-    assert "connected anew" in shop.log("frozen-orders").read_text()
-    assert "connected anew" in shop.log("frozen-journal").read_text()
+    for view in PROJECTORS:
+        assert "connected anew" in shop.log(f"frozen-{view}").read_text()
 
 
 @pytest.mark.parametrize("step", ["advanced", "applied", "committed"])
 def test_a_projector_killed_in_its_transaction_is_replaced(shop: Running, step: str) -> None:
     shop.start("handler", "handle", "orders")
-    for view in ("orders", "journal"):
+    for view in PROJECTORS:
         shop.start(f"victim-{view}", "project", view, HEADRACE_FAILPOINT=f"kill:{step}:2", HEADRACE_BATCH_SIZE="40")
     shop.send("orders", *lifecycles(100))
-    for view in ("orders", "journal"):
+    for view in PROJECTORS:
         shop.wait(lambda view=view: shop.services.restarts[f"victim-{view}"] > 0, "it dies")  # type: ignore[misc]
         shop.services.stop(f"victim-{view}")
     shop.start_projectors()

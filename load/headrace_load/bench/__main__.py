@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from headrace.app import app as shipped
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServerError
@@ -83,8 +84,8 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
     results = drained.handle(stage, asked)
     events = raw.Topic(stage, stage.orders.event_topic)
     console.print(", projectors", end="")
-    results |= drained.project(stage, "orders", events)
-    results |= drained.project(stage, JOURNAL, events)
+    for projector in (*(view.name for view in shipped.views), JOURNAL):
+        results |= drained.project(stage, projector, events)
     console.print(", takeover")
     results |= takeover.restart(stage, len(asked))
     return results | takeover.restore(stage, newest)

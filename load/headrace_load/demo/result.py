@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from headrace_load.demo.statistics import MONEY
 from headrace_load.measure import Latency, Measured
 from headrace_load.verify import Report
 from headrace_load.verify.show import show
@@ -27,12 +28,16 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Counts, figures and checks of one demo; `reported` lines of the file were no orders."""
+    """Counts, figures and checks of one demo; `reported` lines of the file were no orders.
+
+    `days` are the shop's statistics as the database has them, money in minor units.
+    """
 
     orders: int
     reported: int
     kills: tuple[Kill, ...]
     figures: Measured
+    days: tuple[dict[str, Any], ...]
     report: Report
     seconds: float
 
@@ -66,6 +71,7 @@ class Result:
             "reported_lines": self.reported,
             "kills": [asdict(kill) for kill in self.kills],
             "figures": self.figures.as_json(),
+            "days": list(self.days),
             "verification": self.report.as_json(),
         }
 
@@ -80,6 +86,7 @@ def show_result(result: Result, console: Console) -> None:
     rate = f"{figures.events:,} events in {figures.seconds:.1f} s, {figures.events_per_second:,.0f} a second (paced)"
     console.print(rate, highlight=False)
     console.print(_latencies(figures))
+    console.print(_statistics(result.days))
     show(result.report, console)
 
 
@@ -91,6 +98,22 @@ def _latencies(figures: Measured) -> Table:
     for name, latency in _named(figures):
         table.add_row(name, f"{latency.p50:,.0f}", f"{latency.p99:,.0f}", f"{latency.largest:,.0f}")
     return table
+
+
+def _statistics(days: tuple[dict[str, Any], ...]) -> Table:
+    """The shop's days as its owner reads them: money in whole units and cents."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in days[0] if days else ():
+        table.add_column(column.replace("_", " "), justify="right")
+    for day in days:
+        table.add_row(*(_shown(name, value) for name, value in day.items()))
+    return table
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in MONEY and value is not None:
+        return f"{value / 100:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "-")
 
 
 def _named(figures: Measured) -> tuple[tuple[str, Latency], ...]:

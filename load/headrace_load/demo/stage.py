@@ -27,6 +27,7 @@ PARTITIONS: Final = 12
 SERVICES: Final = (
     ("handler", ("handle", DOMAIN), f"headrace.handle.{DOMAIN}"),
     ("orders-projector", ("project", "orders"), "headrace.project.orders_v1"),
+    ("statistics-projector", ("project", "order_statistics"), "headrace.project.order_statistics_v1"),
     ("journal-projector", ("project", "journal"), "headrace.project.journal"),
 )
 REPLICAS: Final = 2

@@ -9,6 +9,7 @@ from headrace_load.demo.quiet import Quiet
 from headrace_load.demo.result import Kill, Result
 from headrace_load.demo.sender import Sender
 from headrace_load.demo.stage import DOMAIN, Stage
+from headrace_load.demo.statistics import read_days
 from headrace_load.measure import measure
 from headrace_load.verify import verify
 
@@ -39,8 +40,9 @@ def tell(stage: Stage, told: Told, day_s: float = DAY_S) -> Result:
     told("all is quiet: every command is answered, every event applied")
     report = verify(stage.settings.kafka, stage.settings.database, stage.schemas)
     figures = measure(stage.settings.database, stage.schemas, DOMAIN)
+    days = read_days(stage.settings.database)
     replaced = tuple(kill.replaced_by(stage.services.pid(kill.name)) for kill in kills)
-    result = Result(orders, len(day.reported), replaced, figures, report, stage.seconds)
+    result = Result(orders, len(day.reported), replaced, figures, days, report, stage.seconds)
     stage.failed = not result.ok
     return result
 

@@ -62,6 +62,13 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
+    def has_rows(self, table: str) -> bool:
+        """Whether a table exists and is not empty."""
+        if self._connection.execute("SELECT to_regclass(%s)", [table]).fetchone() == (None,):
+            return False
+        query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(*table.split(".")))
+        return self._connection.execute(query).fetchone() is not None
+
     def require(self, *tables: str) -> None:
         """Raise `CannotVerify` unless these tables exist."""
         names = list(tables)

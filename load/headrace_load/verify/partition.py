@@ -5,10 +5,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from headrace_load.verify import admission, answers, clients, held, history, isolation, parking, places, positions, rows
+from headrace_load.verify import (
+    admission,
+    answers,
+    clients,
+    held,
+    history,
+    isolation,
+    parking,
+    places,
+    positions,
+    rows,
+    sums,
+)
 from headrace_load.verify.claims import fresh_checks
 from headrace_load.verify.database import Database
-from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
+from headrace_load.verify.reading import Apply, read_commands, read_events, read_outcomes, read_parked
 from headrace_load.verify.records import ANSWERS, Checkpoint, Ends, Partition, Place
 from headrace_load.verify.report import Check
 from headrace_load.verify.restored import Restored, RestoreFold
@@ -41,6 +53,8 @@ class Job(NamedTuple):
     not_applied: set[Place]
     restored: list[Restored]
     window_ms: int
+    summed: dict[str, set[Place]]
+    """What is not applied in tables whose rows gather several aggregates, by projector."""
 
     @property
     def size(self) -> int:
@@ -49,11 +63,15 @@ class Job(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found in a partition: the checks, how many records were read, and a digest of each row that follows."""
+    """What was found in a partition: the checks, how many records were read, and a digest of each row that follows.
+
+    `sums` are the partition's rows of the tables whose rows gather several aggregates, by projector.
+    """
 
     checks: dict[str, Check]
     read: int
     rows: dict[str, bytes]
+    sums: dict[str, sums.Rows]
 
 
 class Sources:
@@ -77,14 +95,17 @@ class Sources:
         model = rows.MODELS.get(job.domain)
         fold = rows.Fold(model, checks["states"], job.not_applied) if model else None
         place = f"{job.domain}.events[{job.number}]"
-        part = self._read(job, fold, RestoreFold(job.restored, place, checks["restored"]))
+        tables = sums.tables(job.domain, job.summed)
+        apply = _into(job.number, fold, list(tables.values())) if fold else _ignore
+        part = self._read(job, apply, RestoreFold(job.restored, place, checks["restored"]))
         if fold:
             fold.close_partition()
-        run_checks(part, checks, job.window_ms, model)
+        run_checks(part, checks, job.window_ms, model, tuple(job.summed))
         self._compare(part, job, checks)
-        return Found(checks, part.read.total(), fold.rows if fold else {})
+        of_tables = {projector: table.rows for projector, table in tables.items()}
+        return Found(checks, part.read.total(), fold.rows if fold else {}, of_tables)
 
-    def _read(self, job: Job, fold: rows.Fold | None, restores: RestoreFold) -> Partition:
+    def _read(self, job: Job, apply: Apply, restores: RestoreFold) -> Partition:
         part = Partition(job.domain, job.number, job.partitions, job.ends, job.committed, job.checkpoints)
         events = f"{job.domain}.events"
         part.held = self._database.held(events, job.number)
@@ -92,7 +113,6 @@ class Sources:
         read_commands(part, self._schemas, self._records(job, "commands"))
         read_outcomes(part, self._schemas, self._records(job, "outcomes"))
         journal = self._database.journal(events, job.number)
-        apply = fold.apply if fold else _ignore
         read_events(part, self._schemas, self._records(job, "events"), journal, apply, restores.see)
         restores.compare_below(job.ends["events"].high)
         part.known.clear()
@@ -115,8 +135,10 @@ class Sources:
         return self._topics.records(f"{job.domain}.{kind}", job.number, job.ends[kind])
 
 
-def run_checks(part: Partition, checks: dict[str, Check], window_ms: int, model: Any) -> None:
-    """All checks of what was read of a partition."""
+def run_checks(
+    part: Partition, checks: dict[str, Check], window_ms: int, model: Any, summed: tuple[str, ...] = ()
+) -> None:
+    """All checks of what was read of a partition; `summed` are projectors besides the model's."""
     history.versions(part, checks["versions"])
     history.journal(part, checks["journal"])
     history.facts(part, checks["facts"])
@@ -129,8 +151,23 @@ def run_checks(part: Partition, checks: dict[str, Check], window_ms: int, model:
     admission.admission(part, checks["admission"], window_ms)
     places.keys(part, checks["keys"])
     held.held_back(part, checks["held"])
-    projectors = (history.JOURNAL, model.PROJECTOR) if model else tuple({history.JOURNAL, *part.checkpoints})
+    of_model = (history.JOURNAL, model.PROJECTOR, *summed) if model else ()
+    projectors = of_model or tuple({history.JOURNAL, *part.checkpoints})
     positions.positions(part, checks["positions"], projectors)
+
+
+def _into(number: int, fold: rows.Fold, tables: list[sums.Sums]) -> Apply:
+    """What is told of a partition's events: the fold, and the tables whose rows gather several aggregates."""
+    if not tables:
+        return fold.apply
+
+    def apply(aggregate_id: str, offset: int, event: Decoded) -> None:
+        aggregate = fold.apply(aggregate_id, offset, event)
+        if aggregate is not None:
+            for table in tables:
+                table.apply((number, aggregate_id, offset), event, aggregate)
+
+    return apply
 
 
 def _ignore(_aggregate_id: str, _offset: int, _event: Decoded) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from headrace_load.verify import rows
+from headrace_load.verify import rows, sums
 from headrace_load.verify.claims import fresh_checks
 from headrace_load.verify.database import Database
 from headrace_load.verify.partition import Found, Job, Where
@@ -85,20 +85,38 @@ class Verification:
         self._database.require(*tables, *([model.TABLE] if model else []))
         events = f"{domain}.events"
         aside = self._database.not_applied(events, model.PROJECTOR) if model else set()
-        jobs = self._jobs(domain, aside)
+        summed = self._summed(domain)
+        jobs = self._jobs(domain, aside, summed)
         where = self._where._replace(snapshot=self._database.snapshot())
         expected: dict[str, bytes] = {}
+        gathered = sums.tables(domain, summed)
         for found in check_all(where, jobs, min(MOST_PROCESSES, os.cpu_count() or 1)):
             self._add(found)
             expected.update(found.rows)
+            for projector, its_rows in found.sums.items():
+                gathered[projector].rows.update(its_rows)
         for number, count in self._database.strays(events, len(jobs)):
             self.checks["journal"].problem(
                 f"the journal holds {count} rows of {events}[{number}], which does not exist"
             )
         if model:
             self._check_rows(model, expected, events, aside)
+        for table in gathered.values():
+            table.compare(self._database, self.checks["rows"])
 
-    def _jobs(self, domain: str, aside: set[Place]) -> list[Job]:
+    def _summed(self, domain: str) -> dict[str, set[Place]]:
+        """What is not applied in tables whose rows gather several aggregates, but for projectors that never ran."""
+        events, found = f"{domain}.events", {}
+        known = {
+            projector for by_projector in self._database.checkpoints(events).values() for projector in by_projector
+        }
+        for model in sums.MODELS.get(domain, ()):
+            if model.PROJECTOR in known or self._database.has_rows(model.TABLE):
+                self._database.require(model.TABLE, model.SEEN)
+                found[model.PROJECTOR] = self._database.not_applied(events, model.PROJECTOR)
+        return found
+
+    def _jobs(self, domain: str, aside: set[Place], summed: dict[str, set[Place]]) -> list[Job]:
         events, commands = f"{domain}.events", f"{domain}.commands"
         with Topics(self._where.kafka) as topics:
             partitions = topics.partitions(domain)
@@ -108,7 +126,7 @@ class Verification:
         jobs = []
         for number, ends in enumerate(all_ends):
             found, told = checkpoints.get(number, {}), self._restored.get((events, number), [])
-            job = Job(domain, number, partitions, ends, committed[number], found, aside, told, self._window_ms)
+            job = Job(domain, number, partitions, ends, committed[number], found, aside, told, self._window_ms, summed)
             jobs.append(job)
         return jobs
 

@@ -1,18 +1,23 @@
 """A view is a pure fold from facts to the rows of one table."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeAlias, TypeVar
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from headrace.kernel.aggregate import refuse_bad_name
-from headrace.kernel.errors import Misconfigured
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Fact
 
 RowT = TypeVar("RowT", bound=Struct)
 Key: TypeAlias = tuple[Any, ...]
 
 MAX_VERSION = 999
+PARTITION: Final = "partition"
+"""The column of the key by which replicas keep their rows apart, in a table whose rows gather several aggregates."""
+NO_IDS: Final = (date, datetime, time, timedelta, bool, float)
+"""Types of columns that cannot hold an aggregate's id."""
 
 
 class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
@@ -20,20 +25,54 @@ class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
 
     `row` is a Struct whose fields are columns of the table; `key` names the columns of its primary key; `ddl` creates
     the table and its indexes. A column that the row does not name takes its default at every write.
+
+    A table whose rows gather several aggregates has the column `partition` in its key, since each replica folds only
+    the rows of its own partitions, and a SELECT in `sums` that adds them up: readers see it under the table's name.
     """
 
     name: str
     row: type[RowT]
     key: tuple[str, ...]
     ddl: str
+    sums: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a name that is none, and a key that the row does not have."""
+        """Refuse a name that is none, a key that the row does not have, and one by which replicas would collide."""
         refuse_bad_name("table", self.name)
         missing = set(self.key) - set(self.row.__struct_fields__)
         if missing or not self.key:
             raise Misconfigured(
                 f"table {self.name}: key columns {sorted(missing)} are not fields of {self.row.__name__}"
+            )
+        self._refuse_shared_rows()
+
+    @property
+    def is_summed(self) -> bool:
+        """Whether a row gathers several aggregates, of one partition."""
+        return PARTITION in self.key
+
+    def is_own(self, key: Key, fact: Fact[Any]) -> bool:
+        """Whether the row is touched by facts of one partition only, as far as this fact can tell."""
+        if self.is_summed:
+            return bool(key[self.key.index(PARTITION)] == fact.partition)
+        own = fact.meta.aggregate_id
+        return own in key or any(str(part) == own for part in key)
+
+    def _refuse_shared_rows(self) -> None:
+        kinds = {field.name: field.type for field in structs.fields(self.row)}
+        if self.is_summed and not self.sums:
+            raise Misconfigured(
+                f"table {self.name} has the {PARTITION} in its key: say in sums, a SELECT, how readers see its rows "
+                f"added up"
+            )
+        if self.sums and not self.is_summed:
+            raise Misconfigured(
+                f"table {self.name}: sums adds up what each partition has: put the column {PARTITION} into the key"
+            )
+        if not self.is_summed and all(kinds[name] in NO_IDS for name in self.key):
+            raise Misconfigured(
+                f"table {self.name}: no column of the key {self.key} can hold an aggregate's id, so replicas would "
+                f"write the same rows: put the column {PARTITION} into the key, and add the rows up in sums"
             )
 
 
@@ -42,7 +81,8 @@ class View(Struct, Generic[RowT], frozen=True, kw_only=True):
 
     `sources` names the aggregates whose facts are read. `keys(fact)` returns the keys of the rows that a fact touches,
     each a tuple in the order of `table.key`. `evolve(key, row, fact)` returns the row after the fact, None for no row.
-    A view whose key is not the aggregate id has the partition in its key, since each replica folds only its own rows.
+    Each key holds the aggregate's id or, where a row gathers several aggregates, the fact's partition: see `Table`.
+    Such rows come out the same in whatever order their aggregates' facts come in, since parked ones come later.
     A change of meaning is a new `version`: it has a schema of its own and is filled beside the old one.
     """
 
@@ -58,8 +98,24 @@ class View(Struct, Generic[RowT], frozen=True, kw_only=True):
         refuse_bad_name("view", self.name)
         if not 1 <= self.version <= MAX_VERSION:
             raise Misconfigured(f"view {self.name}: versions count from 1 to {MAX_VERSION}")
+        if self.table.is_summed and len(self.sources) > 1:
+            raise Misconfigured(
+                f"view {self.name} reads {' and '.join(self.sources)}, whose partitions of one number may be two "
+                f"replicas': make it a view for each"
+            )
 
     @property
     def schema(self) -> str:
         """The Postgres schema that holds this version's table."""
         return f"{self.name}_v{self.version}"
+
+    def touched(self, fact: Fact[Any]) -> list[Key]:
+        """The keys of the rows that a fact touches; `Fault` for one that another replica could touch as well."""
+        found = [tuple(key) for key in self.keys(fact)]
+        for key in found:
+            if not self.table.is_own(key, fact):
+                raise Fault(
+                    f"view {self.name}: the key {key!r} has neither the id of its aggregate nor, in a column "
+                    f"{PARTITION}, its partition: replicas would overwrite each other's rows"
+                )
+        return found

@@ -61,7 +61,10 @@ class ViewRows:
         return {key_of(values): row(*values) for values in cursor.fetchall()}
 
     def write(self, cursor: psycopg.Cursor[Any], rows: dict[Key, Any]) -> None:
-        """Insert or replace the rows; a key whose row is None is deleted. `Fault` for a row that cannot be kept."""
+        """Insert or replace the rows; a key whose row is None is deleted.
+
+        `OverflowError` for a number of more than 64 bits, which no column takes; `Fault` for a row under a wrong key.
+        """
         kept = sorted(key for key, row in rows.items() if row is not None)
         gone = [key for key, row in rows.items() if row is None]
         if kept:
@@ -70,7 +73,7 @@ class ViewRows:
             try:
                 cursor.execute(self._upsert, [list(column) for column in zip(*values, strict=True)])
             except OverflowError as error:
-                raise Fault(f"view {self._name}: a row holds a whole number of more than 64 bits") from error
+                raise OverflowError(f"view {self._name}: a row holds a whole number of more than 64 bits") from error
         if gone:
             cursor.execute(self._delete, [list(column) for column in zip(*gone, strict=True)])
 

@@ -77,9 +77,8 @@ def _create(connection: psycopg.Connection[Any], view: View[Any]) -> None:
         connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(schema))
         connection.execute(view.table.ddl.encode())
         # Readers ask for the plain name; a new version of the view is switched to by pointing it elsewhere.
-        connection.execute(
-            sql.SQL("CREATE OR REPLACE VIEW public.{} AS SELECT * FROM {}.{}").format(table, schema, table)
-        )
+        seen = sql.SQL("CREATE OR REPLACE VIEW public.{} AS ").format(table).as_string(connection)
+        connection.execute((seen + (view.table.sums or f"TABLE {table.as_string(connection)}")).encode())
 
 
 def _columns(connection: psycopg.Connection[Any], view: View[Any]) -> list[str] | None:

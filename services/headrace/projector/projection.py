@@ -38,11 +38,11 @@ class ViewFold:
 
     def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
         """Fold the records into the view's rows."""
-        keys, evolve = self._view.keys, self._view.evolve
+        keys, evolve = self._view.touched, self._view.evolve
         touched: list[tuple[Key, Fact[Any]]] = []
         for record, decoded in records:
             fact = fact_of(record, decoded)
-            touched += [(tuple(key), fact) for key in keys(fact)]
+            touched += [(key, fact) for key in keys(fact)]
         if not touched:
             return 0
         rows: dict[Key, Any] = dict.fromkeys(key for key, _ in touched)

@@ -108,13 +108,18 @@ CREATE TABLE rooms (
 )
 """
 
+ROOMS_OF_ALL_PARTITIONS = """
+SELECT room, sum(lamps)::bigint AS lamps, sum(switchings)::bigint AS switchings, max(last_at) AS last_at
+FROM rooms GROUP BY room
+"""
+
 lights: Aggregate[Any, Any, Any] = Aggregate(
     name="lights", initial=Lamp(), decide=decide, evolve=evolve, commands=Command, events=Event
 )
 rooms = View(
     name="rooms",
     sources=("lights",),
-    table=Table(name="rooms", row=RoomRow, key=("partition", "room"), ddl=ROOMS),
+    table=Table(name="rooms", row=RoomRow, key=("partition", "room"), ddl=ROOMS, sums=ROOMS_OF_ALL_PARTITIONS),
     keys=keys,
     evolve=count,
 )
