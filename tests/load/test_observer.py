@@ -71,6 +71,7 @@ def test_what_goes_well_is_counted_and_no_problem(kafka: Kafka, database: str, p
     assert seen.problems == ()
     assert seen.visible == {f"{past.domain}.{kind}": n for kind, n in KINDS_OF_SMALL_PAST.items()}
     assert min(seen.samples.values()) > 0
+    assert all(0 < seen.slowest_ms[topic] < 30_000 for topic in seen.visible)
     json.dumps(seen.as_json())
 
 

@@ -26,13 +26,15 @@ class Observed:
     """What an observer saw, from its start to its stop.
 
     `standstills` has one entry for each of the handlers' and projectors' partitions, the longest first. `visible`
-    counts the records that became visible, by topic. `samples` counts the samples of "kafka" and "database", `blind_s`
-    is the longest time in seconds between two of them: how long the brokers or the database did not answer.
+    counts the records that became visible, by topic; `slowest_ms` is how long the slowest of them took from being
+    appended until a reader of committed records saw it. `samples` counts the samples of "kafka" and "database",
+    `blind_s` is the longest time in seconds between two of them: how long the brokers or the database did not answer.
     """
 
     problems: tuple[str, ...]
     standstills: tuple[Standstill, ...]
     visible: dict[str, int]
+    slowest_ms: dict[str, int]
     samples: dict[str, int]
     blind_s: dict[str, float]
 
@@ -136,9 +138,16 @@ class Observer:
             tuple(problems),
             tuple(self.standstills()),
             dict(self.visible()),
+            self._slowest_ms(),
             dict(self._samples),
             {name: round(seconds, 3) for name, seconds in self._blind_s.items()},
         )
+
+    def _slowest_ms(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for (topic, _), records in self._tail.seen.items() if self._tail else ():
+            found[topic] = max(found.get(topic, 0), records.slowest_ms)
+        return found
 
     def _watch(self, watch: Callable[[], None]) -> None:
         """An observer that is blind for another reason than that servers are down may not pass for a content one."""

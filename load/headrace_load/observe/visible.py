@@ -16,14 +16,16 @@ CHUNK: Final = 2_000
 
 
 class Seen:
-    """The records of one partition that became visible, in offset order; 32 bytes each, however large they are."""
+    """The records of one partition that became visible, in offset order; 24 bytes each, however large they are.
+
+    `slowest_ms` is the longest time that one took from being appended until being visible here.
+    """
 
     def __init__(self) -> None:
         self.offsets = array("q")
         self.contents = array("q")
         self.keys = array("q")
-        self.delays_ms = array("q")
-        """From being appended until being visible here."""
+        self.slowest_ms = 0
 
     @property
     def newest(self) -> int:
@@ -74,7 +76,7 @@ class Tail:
         seen.offsets.append(offset)
         seen.contents.append(hash((message.key(), message.value())))
         seen.keys.append(hash(message.key()))
-        seen.delays_ms.append(round(time.time() * 1000) - message.timestamp()[1])
+        seen.slowest_ms = max(seen.slowest_ms, round(time.time() * 1000) - message.timestamp()[1])
 
 
 def vanished(bootstrap_servers: str, domain: str, seen: dict[Place, Seen]) -> Iterator[str]:

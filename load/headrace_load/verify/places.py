@@ -1,6 +1,7 @@
 """Check of where keys lie: on the partition that murmur2 gives them, or refused for lying elsewhere."""
 
 from collections.abc import Iterator
+from functools import cache, partial
 from typing import Final
 
 from headrace_load.verify.murmur2 import partition_of
@@ -16,24 +17,25 @@ NOT_ACCEPTED: Final = frozenset({MISKEYED, MISPLACED, "AggregateIdInvalid", "Com
 def keys(part: Partition, check: Check) -> None:
     """Aggregates lie on their key's partition; a command with another key or place is refused, and only that one."""
     aggregates = {event.aggregate_id for event in part.events}
+    partition = cache(partial(partition_of, partitions=part.partitions))
     for aggregate_id in sorted(aggregates):
-        wanted = partition_of(aggregate_id.encode(), part.partitions)
+        wanted = partition(aggregate_id.encode())
         if wanted != part.number:
             check.problem(f"{part.domain}.events[{part.number}] holds {aggregate_id}, whose partition is {wanted}")
     outcomes = decisive(part)
-    wanted_by_key: dict[bytes, int] = {}
+    command_keys = set()
     for command in part.commands:
         if not command.type:
             continue
         key = command.key
-        if key is not None and key not in wanted_by_key:
-            wanted_by_key[key] = partition_of(key, part.partitions)
+        if key is not None:
+            command_keys.add(key)
         outcome = outcomes.get(command.offset)
         if outcome is not None and not outcome.repeated and outcome.result != PARKED:
-            wanted = part.number if key is None else wanted_by_key[key]
+            wanted = part.number if key is None else partition(key)
             for problem in _wrong_admission(part, command, outcome, wanted):
                 check.problem(f"{part.place('commands', command.offset)} ({command.aggregate_id}): {problem}")
-    check.count(aggregates=len(aggregates), command_keys=len(wanted_by_key))
+    check.count(aggregates=len(aggregates), command_keys=len(command_keys))
 
 
 def _wrong_admission(part: Partition, command: Command, outcome: Outcome, wanted: int) -> Iterator[str]:
