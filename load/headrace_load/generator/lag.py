@@ -4,6 +4,7 @@ import contextlib
 import time
 from typing import Final, Self
 
+import psycopg
 from confluent_kafka import KafkaException
 
 from headrace.app import app
@@ -61,7 +62,10 @@ class Lag:
 
     def behind_the_view(self) -> list[str]:
         """The projectors that have not applied what the view has; those without a checkpoint do not run."""
-        found = self._checkpoints.read()
+        try:
+            found = self._checkpoints.read()
+        except psycopg.Error:
+            return ["all of them, while the database is away"]
         wanted = {number: offset for (projector, number), offset in found.items() if projector == self._view}
         return sorted(
             {name for (name, _) in found if any(found.get((name, n), 0) < offset for n, offset in wanted.items())}

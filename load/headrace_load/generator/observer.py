@@ -18,10 +18,12 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from msgspec import Struct
 
 from headrace.kafka.clients import reader_config
-from headrace.postgres.connection import connect
+from headrace.kafka.consumer import PASSING
+from headrace.kernel.errors import Fault
 from headrace.settings import Settings
 from headrace_load.generator.histogram import Histogram
 from headrace_load.generator.ids import Due
+from headrace_load.observe.positions import Checkpoints
 
 MOST_AT_ONCE: Final = 5_000
 WAIT_S: Final = 0.005
@@ -30,14 +32,13 @@ IDLE_ROWS_EVERY_S: Final = 0.1
 SAMPLES_PER_S: Final = 5_000
 """Up to so many commands a second each is measured; of more, every n-th."""
 
-POSITIONS: Final = "SELECT partition, next_offset FROM headrace.checkpoints WHERE projector = %s AND topic = %s"
-
 
 class Watch(Struct, frozen=True):
     """What to watch: topics from these offsets on, and the projector whose rows count."""
 
     settings: Settings
     run: str
+    domain: str
     events: str
     outcomes: str
     projector: str
@@ -76,21 +77,20 @@ class Seen(Struct, frozen=True):
 
 def observe(watch: Watch, parent: Connection) -> None:
     """Watch until the parent says up to which offsets, then send what was seen; the process's main."""
-    with connect(watch.settings, "headrace load", autocommit=True) as connection:
-        observer = Observer(watch, connection, parent)
-        try:
-            parent.send("ready")
-            observer.run(parent.recv())
-        finally:
-            observer.close()
+    observer = Observer(watch, parent)
+    try:
+        parent.send("ready")
+        observer.run(parent.recv())
+    finally:
+        observer.close()
 
 
 class Observer:
     """Reads both topics and the checkpoints in one loop, and tells the parent of each second that is over."""
 
-    def __init__(self, watch: Watch, connection: psycopg.Connection[Any], parent: Connection) -> None:
+    def __init__(self, watch: Watch, parent: Connection) -> None:
         self._watch = watch
-        self._connection = connection
+        self._checkpoints = Checkpoints(watch.settings.database, watch.domain)
         self._parent = parent
         self._due = Due(watch.run)
         self._histograms = {name: Histogram() for name in ("outcome", "event", "row")}
@@ -138,6 +138,7 @@ class Observer:
     def close(self) -> None:
         """Stop reading."""
         self._consumer.close()
+        self._checkpoints.close()
 
     def _next_messages(self) -> list[Any]:
         first = self._consumer.poll(WAIT_S)
@@ -172,18 +173,19 @@ class Observer:
         """An end of a partition is an offset that was reached; what does not pass by itself ends the run."""
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
             self._read_to[message.topic(), message.partition()] = message.offset()
-        elif error.fatal():
-            raise RuntimeError(f"cannot read {message.topic()}: {error.str()}")
+        elif error.code() not in PASSING and not error.retriable():
+            raise Fault(f"cannot read {message.topic()}: {error.str()}")
 
     def _look_at_rows(self) -> None:
         """Measure the events that the view's checkpoints have passed since the last look."""
-        found = self._connection.execute(
-            POSITIONS, [self._watch.projector, self._watch.events], prepare=True
-        ).fetchall()
+        try:
+            found = self._checkpoints.read()
+        except psycopg.Error:  # while the database is away, nobody sees a row in it
+            return
         at = int(time.time() * 1e6) - self._started_us
-        for partition, next_offset in found:
+        for (projector, partition), next_offset in found.items():
             offsets = self._rowless.get(partition)
-            if not offsets or offsets[0] >= next_offset:
+            if projector != self._watch.projector or not offsets or offsets[0] >= next_offset:
                 continue
             passed = bisect_left(offsets, next_offset)
             del offsets[:passed]

@@ -109,6 +109,7 @@ def _watch(scenario: Scenario, settings: Settings, tag: str, lag: Lag) -> Watch:
     return Watch(
         settings,
         tag,
+        DOMAIN,
         aggregate.event_topic,
         aggregate.outcome_topic,
         app.view(VIEW).schema,
