@@ -95,6 +95,9 @@ class Stage:
             "HEADRACE_PROFILE": settings.profile,
             "HEADRACE_SCHEMAS": str(settings.schemas),
             "HEADRACE_PARTITIONS": str(settings.partitions),
+            "HEADRACE_TUNING": settings.tuning,
+            "HEADRACE_BATCH_SIZE": str(settings.batch_size),
+            "HEADRACE_WINDOW_MS": str(settings.window_ms),
         }
 
     @property

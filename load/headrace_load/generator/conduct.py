@@ -22,7 +22,7 @@ from headrace_load.generator.summary import Circumstances, Summary, summarize
 from headrace_load.verify import CannotVerify, Evidence, verify
 
 FOLDER: Final = Path(".headrace/load")
-TOLD: Final = ("profile", "partitions", "batch_size", "window_ms", "dedup_window_s")
+TOLD: Final = ("profile", "partitions", "tuning", "batch_size", "window_ms", "dedup_window_s")
 """The settings that say something about a run; the others are addresses."""
 
 
