@@ -81,10 +81,11 @@ def test_a_shipped_scenario_runs_is_verified_and_written_down(services: Running,
     assert "throughput: " in ran.stdout
 
 
-def test_a_report_of_a_real_run_opens_in_a_browser(services: Running, tmp_path: Path) -> None:
+def test_a_run_for_programs_is_json_and_its_report_opens_in_a_browser(services: Running, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    ran = load(services, "steady", "--duration", "2", "--rate", "100", "--output", str(folder))
+    ran = load(services, "steady", "--duration", "2", "--rate", "100", "--output", str(folder), "--json")
     assert ran.returncode in (0, 1), ran.stderr
+    assert json.loads(ran.stdout)["metrics"] == summary_in(folder)["metrics"]
     assert_opens(folder / "report.html", "partition order", "environment", "Percentiles", folder=tmp_path)
 
 
