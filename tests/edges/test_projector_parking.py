@@ -58,11 +58,12 @@ class BreaksOn:
         self._names = names
         self.applied: list[int] = []
 
-    def apply(self, _cursor: psycopg.Cursor[Any], records: list[tuple[Any, Any]]) -> None:
+    def apply(self, _cursor: psycopg.Cursor[Any], records: list[tuple[Any, Any]]) -> int:
         broken = [record for record, _ in records if record.name in self._names]
         if broken:
             raise ValueError(f"secret of {broken[0].name}")
         self.applied += [record.at for record, _ in records]
+        return len(records)
 
 
 @pytest.fixture
