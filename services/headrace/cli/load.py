@@ -122,8 +122,7 @@ def _run(
                 folder.rmdir()
             raise
         if stage and not found.verification["ok"]:
-            stage.failed = True
-            told.print(f"logs and data stay in {stage.folder}", soft_wrap=True)
+            stage.failed = True  # so that its logs and data stay
     if as_json:
         print_json({"folder": str(folder), "ok": found.ok, "metrics": found.metrics, "thresholds": found.thresholds})
     else:
@@ -143,12 +142,17 @@ def _place(replicas: int | None, told: Console) -> Iterator[tuple[Settings, "Sta
         return
     from headrace_load.demo import Stage  # noqa: PLC0415 - not part of a production image
 
-    with Stage(Path(tempfile.mkdtemp(prefix="headrace-load-")), settings.schemas, replicas=replicas) as stage:
-        told.print(f"[dim]{stage.folder}: Kafka and PostgreSQL are up[/dim]", soft_wrap=True)
-        stage.prepare()
-        names = stage.start_services()
-        told.print(f"[dim]{len(names)} services have their partitions: {', '.join(names)}[/dim]", soft_wrap=True)
-        yield stage.settings, stage
+    stage = Stage(Path(tempfile.mkdtemp(prefix="headrace-load-")), settings.schemas, replicas=replicas)
+    try:
+        with stage:
+            told.print(f"[dim]{stage.folder}: Kafka and PostgreSQL are up[/dim]", soft_wrap=True)
+            stage.prepare()
+            names = stage.start_services()
+            told.print(f"[dim]{len(names)} services have their partitions: {', '.join(names)}[/dim]", soft_wrap=True)
+            yield stage.settings, stage
+    finally:
+        if stage.failed:
+            told.print(f"logs and data stay in {stage.folder}", soft_wrap=True)
 
 
 def _require_load() -> None:
