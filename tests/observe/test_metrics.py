@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.observe import metrics
-from headrace.observe.counting import HandlerMetrics, ProjectorMetrics
+from headrace.observe.counting import HandlerMetrics, ProjectorMetrics, Tally
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag
 from headrace.observe.states import STATES, Held, Watched, reference
@@ -25,8 +25,8 @@ COUNTED = ("keys", "partitions", "aggregates", "position", "ready")
 def exposed() -> str:
     """What a scrape sees of services that have done everything once."""
     handler = HandlerMetrics("orders")
-    handler.answered([("PayOrder", "accepted", ""), ("PayOrder", "refused", "NotPlaced")], ["OrderPaid"], [])
-    handler.answered([], [], [("orders.commands", "Undecodable")])
+    told = Tally([("PayOrder", "accepted", ""), ("PayOrder", "refused", "NotPlaced")], ["OrderPaid"])
+    handler.answered([told], [("orders.commands", "Undecodable")])
     projector = ProjectorMetrics("orders_v1")
     projector.applied(1, 1, [("orders.events", "KeyError")])
     group = "headrace.handle.orders"
@@ -97,6 +97,7 @@ def test_counts_are_added_up_by_label() -> None:
     labels = {"aggregate": "lights", "command": "Switch", "outcome": "refused", "code": "NotHung"}
     before = value(**labels)
     handler = HandlerMetrics("lights")
-    handler.answered([("Switch", "refused", "NotHung")] * 3, [], [])
-    handler.answered([("Switch", "refused", "NotHung"), ("Switch", "accepted", "")], [], [])
+    refused = ("Switch", "refused", "NotHung")
+    handler.answered([Tally([refused] * 2), Tally([refused])], [])
+    handler.answered([Tally([refused, ("Switch", "accepted", "")], ["Switched"])], [])
     assert value(**labels) == before + 4

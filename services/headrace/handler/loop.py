@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Generator
-from itertools import chain
 from typing import Final, TypeVar
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException
@@ -133,7 +132,7 @@ class Handler:
                 self._start_over(batch, touched, str(error))
                 return True
         self._failpoints.reach("committed")
-        self._tell(batch, answers, touched, timing)
+        self._tell(batch, touched, timing)
         return True
 
     def acquire(self, places: set[Place]) -> Steps:
@@ -158,12 +157,9 @@ class Handler:
         self._observed.released(places)
         log.info("partitions released", partitions=sorted(number for _, number in places))
 
-    def _tell(self, batch: Batch, answers: list[Answer], touched: dict[int, Partition], timing: Timing) -> None:
+    def _tell(self, batch: Batch, touched: dict[int, Partition], timing: Timing) -> None:
         """The batch is committed: its partitions and whoever looks at this process learn what it led to."""
-        told = [partition.commit() for partition in touched.values()]
-        released = [earlier for answer in answers if answer.released for earlier in answer.released]
-        events = [name for answer in chain(answers, released) for name, _ in answer.events]
-        self._metrics.answered(chain.from_iterable(told), events, self._dead)
+        self._metrics.answered([partition.commit() for partition in touched.values()], self._dead)
         log_times = {place: touched[place[1]].log_time for place in batch.next}
         self._observed.committed(batch, timing, log_times, batch.messages[0].timestamp()[1])
 

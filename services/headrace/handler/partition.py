@@ -18,7 +18,7 @@ from headrace.handler.window import Window, is_first_answer
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import CommandIdReused, Discarded, KeyParked, Rejected
 from headrace.kernel.message import DiscardParked, RedriveParked, Writer
-from headrace.observe.counting import Told
+from headrace.observe.counting import Tally
 from headrace.observe.states import Held
 
 
@@ -91,14 +91,14 @@ class Partition:
             refuse_passing(error)
             return self._park(decoded, Waiting(key, value or b"", offset, at, trace_of(headers())), error)
 
-    def commit(self) -> list[Told]:
-        """The batch's transaction is committed: what it changed is now how things are. Returns how commands ended."""
+    def commit(self) -> Tally:
+        """The batch's transaction is committed: what it changed is now how things are. Returns what to count."""
         self._aggregates.update(self._overlay)
         self._window.remember(self._answered, self._now)
         self._parking.commit()
         self._overlay = {}
         self._answered = {}
-        told, self._replies.told = self._replies.told, []
+        told, self._replies.told = self._replies.told, Tally()
         return told
 
     def discard(self) -> None:
@@ -106,7 +106,7 @@ class Partition:
         self._parking.discard()
         self._overlay = {}
         self._answered = {}
-        self._replies.told = []
+        self._replies.told = Tally()
 
     @property
     def held(self) -> Held:

@@ -23,7 +23,7 @@ from headrace.kernel.message import (
     RedriveParked,
     Writer,
 )
-from headrace.observe.counting import Told
+from headrace.observe.counting import Tally
 
 MAX_EVENT_BYTES: Final = 950_000
 REPEATED: Final = "repeated"
@@ -63,7 +63,7 @@ class Answer(Struct, frozen=True):
 
 
 class Replies:
-    """Writes the events and outcomes of one partition; `told` has how each command of the batch ended."""
+    """Writes the events and outcomes of one partition; `told` is what to count of the batch."""
 
     def __init__(self, aggregate: Aggregate[Any, Any, Any], codec: Codec, writer: Writer) -> None:
         self._name = aggregate.name
@@ -75,7 +75,7 @@ class Replies:
         self._writer = text(writer.instance) + long(writer.restored_to)
         self._at, self._at_bytes = 0, long(0)
         self._accepted = {kind: (kind.__name__, ACCEPTED, "") for kind in commands}
-        self.told: list[Told] = []
+        self.told = Tally()
 
     def accepted(
         self, decoded: Decoded, offset: int, at: int, steps: Sequence[tuple[Any, Versioned]], version: int
@@ -109,7 +109,9 @@ class Replies:
                 raise EventTooLarge
             events.append((kind, frame))
         outcome = self._outcome(decoded, asked, ACCEPTANCE, version, len(events))
-        self.told.append(self._accepted[type(decoded.body)])
+        self.told.commands.append(self._accepted[type(decoded.body)])
+        for kind, _ in events:
+            self.told.events.append(kind)
         return events, outcome
 
     def outcome(self, decoded: Decoded, offset: int, at: int, refusal: Exception | None, version: int) -> bytes:
@@ -119,12 +121,12 @@ class Replies:
             result, code, message = self._verdict(refusal)
             verdict, told = (text(result), text_or_null(code), text_or_null(message)), (told[0], result, code)
         written = self._outcome(decoded, self._asked(decoded.meta, offset, at), verdict, version, 0)
-        self.told.append(told)
+        self.told.commands.append(told)
         return written
 
     def repeat(self, known: Outcome, offset: int, at: int) -> bytes:
         """The first answer again, for a resend."""
-        self.told.append((known.command_type, REPEATED, known.code or ""))
+        self.told.commands.append((known.command_type, REPEATED, known.code or ""))
         return self._codec.encode(structs.replace(known, command_offset=offset, occurred_at=at, repeated=True))
 
     def _asked(self, meta: CommandMeta, offset: int, at: int) -> Asked:

@@ -1,13 +1,23 @@
 """What loops count, a batch at a time: each label's child is looked up once and kept, since looking up costs more."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from headrace.observe import metrics
 
 Told: TypeAlias = tuple[str, str, str]
 """How a command ended: its type, the outcome, and the code of the reason, empty when it is accepted."""
+
+
+class Tally(Struct):
+    """What a batch led to in one partition, once for each command and once for each event: noted in the hot loop."""
+
+    commands: list[Told] = []
+    events: list[str] = []
 
 
 class Counts:
@@ -39,10 +49,10 @@ class HandlerMetrics:
         self._events = Counts(metrics.EVENTS_APPENDED, aggregate)
         self._dead_letters = Counts(metrics.DEAD_LETTERS)
 
-    def answered(self, told: Iterable[Told], events: Iterable[str], dead: Iterable[tuple[str, str]]) -> None:
-        """What a committed batch led to: how commands ended, events by type, and what was parked, by topic and why."""
-        self._commands.add_all(Counter(told))
-        self._events.add_all(Counter(events))
+    def answered(self, tallies: Sequence[Tally], dead: Iterable[tuple[str, str]]) -> None:
+        """What a committed batch led to, partition by partition, and what was parked, by topic and why."""
+        self._commands.add_all(Counter(chain.from_iterable([tally.commands for tally in tallies])))
+        self._events.add_all(Counter(chain.from_iterable([tally.events for tally in tallies])))
         self._dead_letters.add_all(Counter(dead))
 
 
