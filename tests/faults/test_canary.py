@@ -54,11 +54,10 @@ def garbage(house: Running) -> list[bytes]:
 def test_what_people_write_is_in_no_log_and_no_metric(house: Running) -> None:
     import lights  # noqa: PLC0415
 
-    ports = {"handler": free_port(), "view": free_port(), "journal": free_port()}
+    ports = {"handler": free_port(), "view": free_port()}
     debug = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json"}
     house.start("handler", "handle", "lights", BROKEN_ROOM=BROKEN, METRICS_PORT=str(ports["handler"]), **debug)
     house.start("view", "project", "rooms", METRICS_PORT=str(ports["view"]), **debug)
-    house.start("journal", "project", "journal", METRICS_PORT=str(ports["journal"]), **debug)
 
     lamps = [f"{CANARY}-{number}" for number in range(8)]
     said = {"actor": CANARY, "correlation_id": CANARY}
@@ -75,13 +74,11 @@ def test_what_people_write_is_in_no_log_and_no_metric(house: Running) -> None:
     house.wait(lambda: house.log("handler").read_text().count("record set aside") == len(garbage(house)), "all is read")
     house.wait(lambda: house.log("handler").read_text().count("key parked") == 2, "the bug has struck")
     house.headrace("parked", "redrive", "lights", lamps[0], env={"BROKEN_ROOM": BROKEN})
-    house.wait(
-        lambda: "the journal stops here" in house.log("journal").read_text(), "a foreign event stops the journal"
-    )
-    house.services.stop("journal")
+    journal = house.headrace("project", "journal", env=debug).stderr
+    assert "the journal stops here" in journal
     seen = [scrape(ports[name]).text + get(f"http://127.0.0.1:{ports[name]}/readyz")[2] for name in ("handler", "view")]
     house.services.send("view", signal.SIGTERM)
-    for text in [*seen, *(path.read_text() for path in house.folder.glob("*.log"))]:
+    for text in [journal, *seen, *(path.read_text() for path in house.folder.glob("*.log"))]:
         assert text
         assert CANARY not in text.lower()
 
