@@ -8,12 +8,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from headrace_load.demo.day import read_day
+from headrace_load.demo.result import statistics
 from servers import readable_folder
 
 ROOT = Path(__file__).parents[2]
@@ -108,3 +111,15 @@ def test_second_payments_are_new_commands_of_orders_that_are_paid() -> None:
     assert len(again) == 3
     assert not ids & {asked.meta.command_id for asked in again}
     assert {type(asked.command).__name__ for asked in again} == {"PayOrder"}
+
+
+def test_the_day_s_statistics_are_shown_whole_on_a_narrow_page() -> None:
+    steps = dict.fromkeys(("created", "paid", "shipped", "delivered", "cancelled"), 1_270)
+    money = {"revenue": 5_896_079, "refunds_owed": 0, "average_basket": None}
+    days = tuple({"day": "2010-12-01", "currency": currency, **steps, **money} for currency in ("EUR", "GBP"))
+    console = Console(width=80, file=StringIO())
+    console.print(statistics(days))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in printed
+    for said in ("2010-12-01, EUR", "2010-12-01, GBP", "1,270", "58,960.79", "refunds owed", "average basket"):
+        assert said in printed

@@ -86,7 +86,7 @@ def show_result(result: Result, console: Console) -> None:
     rate = f"{figures.events:,} events in {figures.seconds:.1f} s, {figures.events_per_second:,.0f} a second (paced)"
     console.print(rate, highlight=False)
     console.print(_latencies(figures))
-    console.print(_statistics(result.days))
+    console.print(statistics(result.days))
     show(result.report, console)
 
 
@@ -100,13 +100,14 @@ def _latencies(figures: Measured) -> Table:
     return table
 
 
-def _statistics(days: tuple[dict[str, Any], ...]) -> Table:
-    """The shop's days as its owner reads them: money in whole units and cents."""
+def statistics(days: tuple[dict[str, Any], ...]) -> Table:
+    """The shop's days as its owner reads them, a column a day: money in whole units and cents."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in days[0] if days else ():
-        table.add_column(column.replace("_", " "), justify="right")
+    table.add_column("the shop's day")
     for day in days:
-        table.add_row(*(_shown(name, value) for name, value in day.items()))
+        table.add_column(f"{day['day']}, {day['currency']}", justify="right")
+    for name in list(days[0])[2:] if days else ():
+        table.add_row(name.replace("_", " "), *(_shown(name, day[name]) for day in days))
     return table
 
 

@@ -33,6 +33,7 @@ Timeout = Annotated[float, typer.Option(help="Seconds that a handler has for its
 AGGREGATES = "aggregates"
 PROJECTORS = "projectors"
 STILL_PARKED = "still parked"
+WIDE = 4_000  # a key has 200 characters at most, a reason 1,000
 
 
 class Shelf(Protocol):
@@ -230,8 +231,15 @@ def _time(milliseconds: int) -> str:
 
 
 def _print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
-    if rows:
-        table = Table(*columns, box=None, pad_edge=False, header_style="dim")
-        for row in rows:
-            table.add_row(*map(str, row))
-        Console(markup=False).print(table)
+    """On a terminal what is too long goes on in the next line; elsewhere a row is a line, since keys are copied."""
+    if not rows:
+        return
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
