@@ -4,26 +4,38 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 from confluent_kafka import Consumer, TopicPartition
 
+from headrace.client import CommandClient
 from headrace.kafka.clients import reader_config
 from headrace.kafka.reading import high_watermarks
+from headrace.kernel.errors import Fault
+from headrace.kernel.message import CommandMeta
 from lifecycles import lifecycles
 from running import PARTITIONS, Running
 
 
 @contextmanager
 def load(shop: Running, pause_s: float = 0.05) -> Iterator[Callable[[], int]]:
-    """Orders sent all the while, in small groups, by another thread; tells how many commands were sent."""
+    """Orders sent all the while, in small groups, by another thread; tells how many commands were sent.
+
+    It waits for brokers as long as it takes: what it counts has been acknowledged.
+    """
     over = threading.Event()
     sent: list[int] = []
+    client = CommandClient(shop.codec, shop.settings)
+    aggregate = shop.app.aggregate("orders")
 
     def send() -> None:
         for first in range(0, 1_000_000, 10):
             if over.is_set():
                 return
-            shop.send("orders", *lifecycles(10, first=first))
+            for aggregate_id, command in lifecycles(10, first=first):
+                client.send(aggregate, command, CommandMeta(command_id=str(uuid4()), aggregate_id=aggregate_id))
+            while not flushed(client):
+                over.wait(0.1)
             sent.append(40)
             over.wait(pause_s)
 
@@ -34,6 +46,14 @@ def load(shop: Running, pause_s: float = 0.05) -> Iterator[Callable[[], int]]:
     finally:
         over.set()
         sender.join()
+
+
+def flushed(client: CommandClient) -> bool:
+    try:
+        client.flush()
+    except Fault:
+        return False
+    return True
 
 
 class Observer:

@@ -236,7 +236,7 @@ def running(
         heart = Running(kafka, database, folder, app, schemas, services)
         heart.env["HEADRACE_PROFILE"] = profile
         overrides = {name.replace("_", "."): value for name, value in topics.items()}
-        create_topics(heart.admin, heart.app, heart.settings, overrides)
+        create_topics(heart.admin, heart.app, heart.settings.model_copy(update={"profile": profile}), overrides)
         migrate(heart.app, heart.settings)
         try:
             yield heart

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 SLOT = "headrace.handle.orders.0"
 FENCED = {47, 90}  # INVALID_PRODUCER_EPOCH, PRODUCER_FENCED
 NO_ERROR = 0
-KEEPS_ITS_CLIENT = Path(__file__).parent / "outside" / "keeps_its_client.py"
+OUTSIDE = Path(__file__).parent / "outside"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_commit_that_comes_late_is_refused(far_shop: Running, proxy: FrameProx
 
 
 def test_without_a_new_client_a_late_commit_tears_a_transaction(far_shop: Running, proxy: FrameProxy) -> None:
-    assert answer_to_a_late_commit(far_shop, proxy, KEEPS_ITS_CLIENT) == NO_ERROR
+    assert answer_to_a_late_commit(far_shop, proxy, OUTSIDE / "keeps_its_client.py") == NO_ERROR
     far_shop.wait(lambda: answered_without_offsets(far_shop) == 40, "the batch is committed without its offsets")
 
 
@@ -131,4 +131,18 @@ def test_a_group_coordinator_that_stays_away_costs_a_new_client_and_no_process(
     far_shop.assert_sound()
     assert "offsets were not accepted within 2.0 s" in far_shop.log("handler").read_text()
     assert not far_shop.services.restarts["handler"]
+    assert len(far_shop.read("orders.events")) == 200
+
+
+def test_a_call_that_nothing_bounds_ends_the_process_by_the_watchdog(far_shop: Running, proxy: FrameProxy) -> None:
+    far_shop.start_projectors()
+    held = proxy.hold(Api.COMMIT_OFFSETS, SLOT, then_away=True)
+    patient = [sys.executable, OUTSIDE / "waits_for_its_client.py", "handle", "orders"]
+    far_shop.services.start("handler", patient, far_shop.log("handler"), far_shop.env | {"HEADRACE_BATCH_SIZE": "40"})
+    far_shop.send("orders", *lifecycles(50))
+    far_shop.wait(held.happened.is_set, "the group's coordinator is asked")
+    far_shop.wait(lambda: bool(far_shop.services.restarts["handler"]), "the process ends")
+    proxy.come_back()
+    assert "the loop has not come round for" in far_shop.log("handler").read_text()
+    far_shop.assert_sound()
     assert len(far_shop.read("orders.events")) == 200

@@ -68,7 +68,9 @@ class Handler:
             group,
             lambda: total(one.held for one in list(self._partitions.values())),
         )
-        self._producer = TransactionalProducer(settings, f"{group}.{slot}", self._failpoints)
+        self._producer = TransactionalProducer(
+            settings, f"{group}.{slot}", self._failpoints, self._observed.health.beat
+        )
         self._consumer = BatchConsumer(
             consumer_config(settings, group),
             [self._aggregate.command_topic],

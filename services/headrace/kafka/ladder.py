@@ -11,11 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import KafkaException
 
 from headrace.kernel.errors import Fault
+
+RETRY_S: Final = 0.01
+"""Most calls wait by themselves before they give up; some say at once that it is too early."""
 
 
 class Aborted(Exception):  # noqa: N818 - a result, and no error: nothing of the transaction will ever be seen
@@ -51,6 +54,7 @@ def climb(
             if time.monotonic() > deadline:
                 raise late(said) from error
             at_once = False
+            time.sleep(RETRY_S)
         else:
             return at_once
 

@@ -5,6 +5,8 @@ comes, even in a later transaction of the same producer. Only a new epoch, which
 """
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from confluent_kafka import Producer, TopicPartition
@@ -18,9 +20,14 @@ from headrace.kernel.errors import Fault
 from headrace.observe.metrics import PRODUCERS_RECYCLED
 from headrace.settings import Settings
 
-INIT_TIMEOUT_S: Final = 60.0
+INIT_TIMEOUT_S: Final = 30.0
+OUTAGE_S: Final = 150.0
+"""So long a process waits for brokers that are all away, before it ends and is started again."""
 PATIENCE: Final = 0.2
 """Of the transaction's timeout: so long may the sending of offsets take at first; after each failure twice as long."""
+
+PAUSES_S: Final = (0.0, 0.0, 0.1, 0.3, 1.0, 3.0)
+"""Before the transaction that follows so many aborted ones: what fails again and again must not fill the brokers."""
 
 log = get_logger("headrace.producer")
 
@@ -44,9 +51,14 @@ class Connections:
 
 
 class TransactionalProducer:
-    """One producer of one `transactional.id`: whoever takes the same id next fences this one."""
+    """One producer of one `transactional.id`: whoever takes the same id next fences this one.
 
-    def __init__(self, settings: Settings, transactional_id: str, failpoints: Failpoints) -> None:
+    `beat` is told of each call that may take long.
+    """
+
+    def __init__(
+        self, settings: Settings, transactional_id: str, failpoints: Failpoints, beat: Callable[[], None]
+    ) -> None:
         self._id = transactional_id
         # Lines about connections are of the levels from 6 up to 3, and can be switched off.
         told = {"log_level": 6, "log.connection.close": True}
@@ -54,6 +66,8 @@ class TransactionalProducer:
         self._seconds = TRANSACTION_TIMEOUT_MS[settings.profile] / 1000
         self._patience = self._seconds * PATIENCE
         self._failpoints = failpoints
+        self._beat = beat
+        self._aborted = 0
         self._fatal: str | None = None
         self._doubtful = False
         self._open()
@@ -62,10 +76,11 @@ class TransactionalProducer:
         """Open a transaction, with a new client if a late request of the old one could still come."""
         if self._fatal:
             raise Fault(self._fatal)
+        time.sleep(PAUSES_S[min(self._aborted, len(PAUSES_S) - 1)])
         self._client.poll(0)  # brings what the client has logged
         if self._doubtful or self._connections.broken:
             self.recycle()
-        climb(self._client.begin_transaction, seconds=self._seconds, name=self._id)
+        self._climb(self._client.begin_transaction)
 
     def commit(self, offsets: dict[Place, int], group_metadata: Any) -> None:
         """Make the records and the offsets visible together.
@@ -74,6 +89,7 @@ class TransactionalProducer:
         old one had begun is ended, so the group's committed offset tells. An error of the commit itself proves
         nothing either way (librdkafka#4558).
         """
+        self._beat()
         if self._client.flush(self._seconds):
             self._doubtful = True
             raise Aborted(f"{self._id}: records were not acknowledged within the transaction timeout")
@@ -85,11 +101,13 @@ class TransactionalProducer:
         except Unsettled:
             self.recycle()
             raise
+        self._aborted = 0
 
     def abort(self) -> None:
         """End the transaction without a trace; where even that gets no answer, a new client ends it."""
+        self._aborted += 1
         try:
-            climb(self._client.abort_transaction, self._seconds, seconds=self._seconds, late=Unsettled, name=self._id)
+            self._climb(self._client.abort_transaction, self._seconds, late=Unsettled)
         except (Aborted, Unsettled):
             self.recycle()
 
@@ -106,7 +124,7 @@ class TransactionalProducer:
         self._calls = Bounded()
         self._client = Producer(self._config | {"logger": self._connections})
         self.produce = self._client.produce
-        climb(self._client.init_transactions, INIT_TIMEOUT_S, seconds=INIT_TIMEOUT_S, name=self._id)
+        self._climb(self._client.init_transactions, INIT_TIMEOUT_S, seconds=OUTAGE_S)
         self._doubtful = False
 
     def _send_offsets(self, offsets: dict[Place, int], group_metadata: Any) -> None:
@@ -130,9 +148,17 @@ class TransactionalProducer:
         except Aborted as error:
             raise Unsettled(str(error)) from error
 
-    def _climb(self, *call: Any, late: type[Exception]) -> None:
+    def _climb(
+        self, call: Callable[..., Any], *arguments: Any, seconds: float | None = None, late: type[Exception] = Fault
+    ) -> None:
+        """The ladder, with a sign of life at each try; what did not go through at once leaves a doubt."""
+
+        def attempt() -> None:
+            self._beat()
+            call(*arguments)
+
         try:
-            if not climb(*call, seconds=self._seconds, late=late, name=self._id):
+            if not climb(attempt, seconds=seconds or self._seconds, late=late, name=self._id):
                 self._doubtful = True
         except Aborted:
             self._doubtful = True

@@ -6,7 +6,10 @@ from typing import Final
 from msgspec import Struct
 
 LIMIT_S: Final = {"local": 90.0, "production": 300.0}
-"""How long a loop may take to come round: longer than the ladder's rungs together."""
+"""How long a service may give no sign of life. Each call of the transactional client is one, and none takes longer than
+`init_transactions`, 30 s, or the timeout of a transaction, 40 s in production; the rest is for our own code and the
+domain's, a batch of it between two calls. After max.poll.interval.ms, 300 s, the group has put its consumer out anyway.
+"""
 STOPPING_LIMIT_S: Final = {"local": 45.0, "production": 120.0}
 """Likewise from the signal to stop to the end; a supervisor's patience is to be longer."""
 FATAL_GRACE_S: Final = 10.0
