@@ -32,7 +32,7 @@ def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) 
 
 def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) -> None:
     """Read the outcome topic."""
-    visible, one = part.visible["outcomes"], part.one
+    visible, keep = part.visible["outcomes"], part.known.setdefault
     for record in records:
         visible.append(record.offset)
         try:
@@ -42,10 +42,12 @@ def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) 
         except NotARecordError as error:
             part.unreadable.append(f"{part.place('outcomes', record.offset)} is no outcome: {error}")
             continue
-        fields = decoded.fields
+        fields, key = decoded.fields, record.key
         for name in REPEATED:
-            fields[name] = one(fields[name])
-        part.outcomes.append(Outcome._make((record.offset, one(record.key), *ANSWER(fields), one(_told(fields)))))
+            value = fields[name]
+            fields[name] = keep(value, value)
+        told = _told(fields["command_id"], fields)
+        part.outcomes.append(Outcome._make((record.offset, keep(key, key), *ANSWER(fields), keep(told, told))))
     part.read["outcomes"] = len(visible)
 
 
@@ -122,27 +124,35 @@ def side_by_side(records: Iterable[Record], rows: Iterable[Row]) -> Iterator[tup
 
 
 def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
-    one, value = part.one, record.value
-    offset, log_time, key = one(record.offset), one(record.log_time), one(record.key)
+    keep, value = part.known.setdefault, record.value
+    offset, log_time, key = record.offset, record.log_time, record.key
+    place = (keep(offset, offset), keep(log_time, log_time), keep(key, key))
     try:
-        form, command_id, aggregate_id, body_hash, meta = schemas.command(value)
+        form, command_id, aggregate_id, body_hash, asked = schemas.command(value)
         if form.domain not in (part.domain, ENVELOPE):
             raise NotARecordError(f"a {form.name} is no command of {part.domain}")
     except NotARecordError as error:
-        return Command(offset, log_time, key, "", "", "", hash((key, value)), str(error))
-    command = Command(offset, log_time, key, form.name, one(command_id), one(aggregate_id), one(body_hash))
-    if meta is None:
-        return command
-    return command._replace(
-        expected_version=meta["expected_version"], issued_at=meta["issued_at"], told=one(_told(meta))
+        return Command(*place, "", "", "", hash((key, value)), str(error))
+    told = _told(command_id, asked)
+    return Command(
+        *place,
+        form.name,
+        keep(command_id, command_id),
+        keep(aggregate_id, aggregate_id),
+        keep(body_hash, body_hash),
+        "",
+        asked["expected_version"],
+        asked["issued_at"],
+        keep(told, told),
     )
 
 
-def _told(said: dict[str, Any]) -> int:
+def _told(own: str, said: dict[str, Any]) -> int:
     """A hash of who asked, in which conversation and because of what; 0 where a command says nothing of it."""
-    own = said["command_id"]
-    asked = (said["actor"], said["correlation_id"] or own, said["causation_id"] or own)
-    return 0 if asked == (None, own, own) else hash(asked)
+    actor, conversation, cause = said["actor"], said["correlation_id"], said["causation_id"]
+    if actor is None and conversation in (None, own) and cause in (None, own):
+        return 0
+    return hash((actor, conversation or own, cause or own))
 
 
 def _text(headers: dict[str, Any], name: str) -> str:
@@ -169,26 +179,28 @@ def _decode_event(part: Partition, schemas: Schemas, record: Record | None, row:
 
 
 def _event(part: Partition, decoded: Decoded, record: Record | None, row: Row | None) -> Event:
-    meta, one = decoded.fields["meta"], part.one
+    meta, keep = decoded.fields["meta"], part.known.setdefault
     source = record or row
     assert source is not None  # noqa: S101 - one of the two is always there
-    name, version, event_id = meta["aggregate_id"], meta["version"], meta["event_id"]
+    name, version, command_id = meta["aggregate_id"], meta["version"], meta["command_id"]
+    log_time, occurred_at, command_offset = source.log_time, meta["occurred_at"], meta["command_offset"]
+    event_id, restored_to, told = meta["event_id"], meta["writer"]["restored_to"], _told(command_id, meta)
     return Event(
         source.offset,
         record is not None,
         row is not None,
-        one(source.log_time),
+        keep(log_time, log_time),
         decoded.form.name,
-        one(name),
+        keep(name, name),
         version,
         "" if event_id == f"{part.domain}/{name}/{version}" else event_id,
-        one(meta["occurred_at"]),
-        one(meta["command_id"]),
-        one(meta["command_offset"]),
-        one(meta["writer"]["restored_to"]),
+        keep(occurred_at, occurred_at),
+        keep(command_id, command_id),
+        keep(command_offset, command_offset),
+        keep(restored_to, restored_to),
         hash(record.value if record is not None else row and row.record) if part.held else 0,
         differences(decoded, record, row),
-        one(_told(meta)),
+        keep(told, told),
     )
 
 

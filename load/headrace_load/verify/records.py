@@ -3,9 +3,8 @@
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
-Kept = TypeVar("Kept", str, int, bytes, bytes | None)
 Headers = list[tuple[str, Any]] | None
 Place = tuple[str, int]
 """An event's aggregate id and offset."""
@@ -172,11 +171,7 @@ class Partition:
     visible: dict[str, "array[int]"] = field(default_factory=lambda: {kind: array("q") for kind in ANSWERS})
     """The offsets that a reader of committed records sees, of the topics that handlers write."""
     known: dict[Any, Any] = field(default_factory=dict)
-
-    def one(self, value: Kept) -> Kept:
-        """One of several equal values, to keep only that: ids, times and offsets stand in three topics."""
-        kept: Kept = self.known.setdefault(value, value)
-        return kept
+    """One of several equal values, so that only that is kept: ids, times and offsets stand in three topics."""
 
     def place(self, kind: str, offset: int) -> str:
         """How a record is named in a report."""

@@ -4,6 +4,7 @@ What others wrote, commands, is walked instead: only what is a command to the le
 """
 
 import json
+from collections.abc import Callable
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +33,7 @@ class NotARecordError(Exception):
 class Form(NamedTuple):
     """A schema as it was locked, ready to read with; `meta` reads a record's first field alone.
 
-    Of a command, `conditions` walks what its meta has after the two ids, and `body` the command's own fields.
+    Of a command, `conditions` reads what its meta has after the two ids, and `body` walks the command's own fields.
     """
 
     domain: str
@@ -40,18 +41,18 @@ class Form(NamedTuple):
     kind: str
     whole: Any
     meta: Any
-    conditions: walk.Walk | None = None
+    conditions: Callable[[bytes, int], tuple[dict[str, Any], int]] | None = None
     body: walk.Walk | None = None
 
 
 class Asked(NamedTuple):
-    """A command's form and ids, the hash that its outcome must have, and its meta if that has more than the ids."""
+    """A command's form and ids, the hash that its outcome must have, and what its meta has beside the ids."""
 
     form: Form
     command_id: str
     aggregate_id: str
     body_hash: bytes
-    meta: dict[str, Any] | None
+    conditions: dict[str, Any]
 
 
 class Decoded(NamedTuple):
@@ -110,7 +111,7 @@ class Schemas:
         try:
             command_id, at = walk.text(frame, PREFIX)
             aggregate_id, at = walk.text(frame, at)
-            start = form.conditions(frame, at)
+            conditions, start = form.conditions(frame, at)
             end = form.body(frame, start)
         except walk.BROKEN as error:
             raise NotARecordError(f"not a {form.name}: {type(error).__name__}: {error}") from error
@@ -118,13 +119,11 @@ class Schemas:
             raise NotARecordError(f"{start} bytes of meta, more than the {LARGEST_META} that it may have")
         if end != len(frame):
             raise NotARecordError(f"{len(frame) - end} bytes too many for a {form.name}")
-        # What the meta has beside the ids is in unions whose first branch is null.
-        meta = self.meta(frame) if any(frame[at:start]) else None
         body_hash = blake2b(b"%b\0%b" % (form.name.encode(), frame[start:]), digest_size=16).digest()
-        return Asked(form, command_id, aggregate_id, body_hash, meta)
+        return Asked(form, command_id, aggregate_id, body_hash, conditions)
 
     def meta(self, frame: bytes) -> dict[str, Any]:
-        """The meta of an event or of a command, without the rest."""
+        """The meta of an event, without the rest."""
         source = BytesIO(frame)
         source.seek(PREFIX)
         meta: dict[str, Any] = schemaless_reader(source, self._form_of(frame).meta, None)  # type: ignore[assignment]
@@ -149,13 +148,11 @@ def _form(entry: dict[str, Any]) -> Form:
     form = Form(entry["domain"], name, kind, parse_schema(schema), parse_schema(first))
     if kind != "command":
         return form
-    known: dict[str, walk.Walk] = {}
     ids, conditions = first["fields"][:2], first["fields"][2:]
     if [(field["name"], field["type"]) for field in ids] != [("command_id", "string"), ("aggregate_id", "string")]:
         raise ValueError(f"{entry['record']} does not begin with its ids")
-    pieces = (conditions, schema["fields"][1:])
-    walks = [walk.walker({"type": "record", "name": name, "fields": fields}, known) for fields in pieces]
-    return form._replace(conditions=walks[0], body=walks[1])
+    body = walk.walker({"type": "record", "name": name, "fields": schema["fields"][1:]})
+    return form._replace(conditions=walk.optionals(conditions), body=body)
 
 
 def _whole_number_times(schema: Any) -> Any:

@@ -58,6 +58,35 @@ def text(b: bytes, at: int) -> tuple[str, int]:
     return b[start:end].decode(), end
 
 
+READERS: Final[dict[str, Callable[[bytes, int], tuple[Any, int]]]] = {"string": text, "long": number}
+
+
+def optionals(fields: list[dict[str, Any]]) -> Callable[[bytes, int], tuple[dict[str, Any], int]]:
+    """Reads fields that may each be null, else a text or a long: what they hold, and the place after the last one.
+
+    Raises `ValueError` for other fields than that.
+    """
+    kinds = {field["name"]: field["type"][1] for field in fields if field["type"][:1] == ["null"]}
+    plain = {name: kind["type"] if isinstance(kind, dict) else kind for name, kind in kinds.items()}
+    if len(plain) != len(fields) or not set(plain.values()) <= READERS.keys():
+        raise ValueError("a meta has fields that are neither a text nor a long, or that may not be null")
+    readers = [(name, READERS[kind]) for name, kind in plain.items()]
+
+    def read(b: bytes, at: int) -> tuple[dict[str, Any], int]:
+        found: dict[str, Any] = {}
+        for name, of in readers:
+            index, at = number(b, at) if b[at] & 0x81 else (b[at] >> 1, at + 1)
+            if index == 0:
+                found[name] = None
+            elif index == 1:
+                found[name], at = of(b, at)
+            else:
+                raise IndexError(f"{index} is no branch of a union")
+        return found, at
+
+    return read
+
+
 def walker(schema: Any, known: dict[str, Walk] | None = None) -> Walk:  # noqa: PLR0911 - one a kind
     """The walk of a schema; `known` has those of the named types so far."""
     known = {} if known is None else known
