@@ -61,7 +61,7 @@ def test_several_processes_find_what_one_finds(written: Written, monkeypatch: py
     with Topics(written.kafka) as topics:
         all_ends = topics.ends(written.past.domain, PARTITIONS)
     jobs = [
-        Job(written.past.domain, number, PARTITIONS, ends, 0, {}, set(), [], 1000)
+        Job(written.past.domain, number, PARTITIONS, ends, 0, {}, set(), [], 1000, {})
         for number, ends in enumerate(all_ends)
     ]
     alone = check_all(where, jobs, 1)

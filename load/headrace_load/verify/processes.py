@@ -1,7 +1,7 @@
 """Partitions checked by several processes, each with its own connections; the larger ones first.
 
 A process of its own each, and none that is forked: the clients have threads. It reads its task from standard input and
-writes what it found to standard output: `python -m headrace_load.verify.processes`.
+writes what it found to standard output.
 """
 
 import gc
@@ -67,7 +67,7 @@ def _elsewhere(where: Where, jobs: list[Job]) -> list[Found]:
     """The same by another process."""
     path = os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(  # noqa: S603 - this very file
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-c", f"from {__name__} import main; main()"],
         input=pickle.dumps((where, jobs)),
         capture_output=True,
         env=os.environ | {"PYTHONPATH": path},
@@ -91,7 +91,3 @@ def main() -> None:
     except CannotVerify as error:
         found = error
     pickle.dump(found, sys.stdout.buffer)
-
-
-if __name__ == "__main__":
-    main()
