@@ -19,12 +19,17 @@ STOP_S: Final = 45.0
 
 
 class Cast:
-    """Who plays: `stopped` counts the exit codes of those that were told to stop, by (name, code)."""
+    """Who plays.
+
+    `stopped` counts the exit codes of those that were told to stop, by (name, code); `aborted` are the processes that
+    were ended to see where they were.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.stopped: Counter[tuple[str, int]] = Counter()
         self.playing: set[str] = set()
+        self.aborted: set[int] = set()
 
     def start_all(self) -> None:
         """Start everybody; they are up when all own partitions."""
@@ -63,8 +68,8 @@ class Cast:
 
     def abort_all(self) -> None:
         """End every service so that its log says where it was."""
-        for name in self.playing:
-            self.signal(name, signal.SIGABRT)
+        self.aborted |= {pid for name in self.playing if (pid := self.stage.services.pid(name))}
+        abort(*self.aborted)
 
     def kill_off(self, name: str) -> None:
         """Kill a service and leave it dead."""

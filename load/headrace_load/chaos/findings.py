@@ -87,7 +87,7 @@ def of_cast(cast: Cast) -> Iterator[str]:
     for gone in cast.stage.services.exits:
         if gone.code == WRONG_USE:
             yield f"{gone.name} (pid {gone.pid}) refused its configuration after {gone.ran:.1f} s"
-        elif gone.code < 0 and gone.code != -signal.SIGKILL:
+        elif gone.code < 0 and gone.code != -signal.SIGKILL and gone.pid not in cast.aborted:
             yield f"{gone.name} (pid {gone.pid}) died of {signal.Signals(-gone.code).name} after {gone.ran:.1f} s"
     for (name, code), count in sorted(cast.stopped.items()):
         if code in UNWILLING:

@@ -118,6 +118,7 @@ class Resources:
 
     def _note_open_transactions(self) -> None:
         places = [TopicPartition(f"{DOMAIN}.{kind}", n) for kind in ("events", "outcomes") for n in range(PARTITIONS)]
+        self._admin.list_topics(timeout=2.0)  # or it goes on asking whom it knew before a restart
         # The high watermark first: what is committed between the two questions must not look open.
         high, stable = (
             {place: future.result().offset for place, future in found.items()}
