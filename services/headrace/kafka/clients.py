@@ -22,13 +22,15 @@ SESSION_TIMEOUT_MS: Final = {"local": 6_000, "production": 30_000}
 
 def consumer_config(settings: Settings, group: str) -> dict[str, Any]:
     """A consumer that reads committed records only and commits nothing by itself."""
-    session = SESSION_TIMEOUT_MS[settings.profile]
+    overrides = _from_environment("KAFKA_CONSUMER__")
+    session = int(overrides.get("session.timeout.ms", SESSION_TIMEOUT_MS[settings.profile]))
     return {
         **_client(settings),
         "group.id": group,
         "group.protocol": "classic",
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": session,
+        # By the session that is in force: a member heard too rarely for it would be put out again and again.
         "heartbeat.interval.ms": session // 6,
         "max.poll.interval.ms": 300_000,
         "isolation.level": "read_committed",
@@ -40,7 +42,7 @@ def consumer_config(settings: Settings, group: str) -> dict[str, Any]:
         "fetch.queue.backoff.ms": 5,
         "fetch.wait.max.ms": 10,
         "queued.min.messages": 100_000,
-        **_from_environment("KAFKA_CONSUMER__"),
+        **overrides,
     }
 
 

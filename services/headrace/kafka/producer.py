@@ -23,8 +23,8 @@ from headrace.settings import Settings
 INIT_TIMEOUT_S: Final = 30.0
 OUTAGE_S: Final = 150.0
 """So long a process waits for brokers that are all away, before it ends and is started again."""
-PATIENCE: Final = 0.2
-"""Of the transaction's timeout: so long may the sending of offsets take at first; after each failure twice as long."""
+PATIENCE_S: Final = 2.0
+"""So long may the sending of offsets take at first; after each failure twice as long, up to a transaction's timeout."""
 
 PAUSES_S: Final = (0.0, 0.0, 0.1, 0.3, 1.0, 3.0)
 """Before the transaction that follows so many aborted ones: what fails again and again must not fill the brokers."""
@@ -64,7 +64,7 @@ class TransactionalProducer:
         told = {"log_level": 6, "log.connection.close": True}
         self._config = producer_config(settings, transactional_id) | fatal_errors_to(self._stop) | told
         self._seconds = TRANSACTION_TIMEOUT_MS[settings.profile] / 1000
-        self._patience = self._seconds * PATIENCE
+        self._patience = PATIENCE_S
         self._failpoints = failpoints
         self._beat = beat
         self._aborted = 0
@@ -140,7 +140,7 @@ class TransactionalProducer:
             waited = self._patience
             self._patience = min(2 * waited, self._seconds)
             raise Unsettled(f"{self._id}: the group's offsets were not accepted within {waited:.1f} s") from None
-        self._patience = self._seconds * PATIENCE
+        self._patience = PATIENCE_S
 
     def _end(self) -> None:
         try:

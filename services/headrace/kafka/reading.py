@@ -1,10 +1,11 @@
 """Reading a partition from an offset to the end that it had, past markers, aborts and compacted gaps."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, reader_config
@@ -25,7 +26,7 @@ def list_offsets(
     """Offset and timestamp of each partition as the spec says; `latest()` is the high watermark, pending too.
 
     A broker that comes or goes leaves partitions without a leader, or with one that the client does not know yet, for
-    a while: it is asked again, and a `Fault` says so only after half a minute.
+    a while: they are asked again, and a `Fault` says so only after half a minute.
     """
     deadline = time.monotonic() + LEADERLESS_S
     while True:
@@ -35,11 +36,26 @@ def list_offsets(
             request_timeout=REQUEST_TIMEOUT_S,
         )
         try:
-            return {(entry.topic, entry.partition): future.result() for entry, future in futures.items()}
+            found = {(entry.topic, entry.partition): future.result() for entry, future in futures.items()}
+            # Without an error, and without an offset: taken for one, it would make a full partition an empty one.
+            if all(info.offset != OFFSET_INVALID for info in found.values()):
+                return found
+            why = "a partition has no leader"
         except KafkaException as error:
-            if time.monotonic() > deadline or error.args[0].code() in REFUSED:
-                raise Fault(f"the brokers do not tell their offsets: {error.args[0].str()}") from error
+            why = error.args[0].str()
+            if error.args[0].code() in REFUSED:
+                deadline = 0.0
+        if time.monotonic() > deadline:
+            raise Fault(f"the brokers do not tell their offsets: {why}")
         time.sleep(RETRY_S)
+        _learn_leaders(admin, {topic for topic, _ in wanted})
+
+
+def _learn_leaders(admin: AdminClient, topics: set[str]) -> None:
+    """The admin client asks the leaders that it once knew, by their old epochs, until it is made to look anew."""
+    for topic in topics:
+        with contextlib.suppress(KafkaException):
+            admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S)
 
 
 def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]:

@@ -1,0 +1,66 @@
+"""What brokers tell of a partition while its leader moves. The client is scripted; tests/faults has real brokers."""
+
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
+
+from headrace.kafka import reading
+from headrace.kafka.reading import high_watermarks
+from headrace.kernel.errors import Fault
+
+PLACE = ("orders.events", 3)
+
+
+class Told:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+
+class Admin:
+    """Answers as told, the last answer again and again; and says whose leaders were looked up."""
+
+    def __init__(self, *answers: int | KafkaException) -> None:
+        self._answers = list(answers)
+        self.looked_up: list[str] = []
+
+    def list_offsets(self, wanted: dict[TopicPartition, Any], **_named: object) -> dict[TopicPartition, Future[Told]]:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        future: Future[Told] = Future()
+        if isinstance(answer, KafkaException):
+            future.set_exception(answer)
+        else:
+            future.set_result(Told(answer))
+        return dict.fromkeys(wanted, future)
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        assert timeout
+        self.looked_up.append(topic)
+
+
+STALE = KafkaException(KafkaError(KafkaError.FENCED_LEADER_EPOCH))
+REFUSED = KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+
+@pytest.mark.parametrize("first", [STALE, OFFSET_INVALID], ids=["an old leader", "no leader, and no error"])
+def test_offsets_are_asked_for_again_of_the_leaders_that_there_are_now(first: int | KafkaException) -> None:
+    admin = Admin(first, 42)
+    assert high_watermarks(admin, [PLACE]) == {PLACE: 42}  # type: ignore[arg-type]
+    assert admin.looked_up == ["orders.events"]
+
+
+@pytest.mark.parametrize("always", [STALE, OFFSET_INVALID], ids=["an old leader", "no leader, and no error"])
+def test_offsets_that_nobody_tells_for_long_are_a_fault_and_never_a_number(
+    always: int | KafkaException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LEADERLESS_S", 0.2)
+    with pytest.raises(Fault, match="the brokers do not tell their offsets"):
+        high_watermarks(Admin(always), [PLACE])  # type: ignore[arg-type]
+
+
+def test_offsets_that_may_not_be_asked_for_are_a_fault_at_once() -> None:
+    admin = Admin(REFUSED)
+    with pytest.raises(Fault, match="Topic authorization failed"):
+        high_watermarks(admin, [PLACE])  # type: ignore[arg-type]
+    assert admin.looked_up == []
