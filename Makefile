@@ -43,6 +43,9 @@ check: $(READY) ## format, lint, types, schemas
 bench: $(READY) ## rates and CPU per record, as ratios to raw librdkafka in the same run
 	$(BIN)/python -m headrace_load.bench
 
+bench-check: $(READY) ## fails when a record costs a quarter more CPU than is recorded, beside raw librdkafka
+	$(BIN)/python -m headrace_load.bench --quick --check
+
 load: $(READY) ## a load on servers of its own, verified, with a report: make load SCENARIO=steady
 	$(BIN)/headrace load run $(SCENARIO) --local
 
@@ -56,4 +59,4 @@ lock: ## write requirements.lock anew (needs uv on the PATH)
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test chaos chaos-run check bench load format lock clean
+.PHONY: help setup demo test chaos chaos-run check bench bench-check load format lock clean

@@ -33,12 +33,14 @@ def run_bench(*options: str, **variables: str) -> subprocess.CompletedProcess[st
 def test_a_tiny_bench_measures_everything_on_servers_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     options = ("--commands", "2000", "--repeats", "1", "--warm-up", "1", "--json", "--output", str(file))
-    ran = run_bench(*options, HEADRACE_BATCH_SIZE="500", HEADRACE_WINDOW_MS="5")
+    page = tmp_path / "benchmarks.md"
+    ran = run_bench(*options, "--document", str(page), HEADRACE_BATCH_SIZE="500", HEADRACE_WINDOW_MS="5")
     assert ran.returncode == 0, ran.stderr
     report: dict[str, Any] = json.loads(ran.stdout)
     assert json.loads(file.read_text()) == report
+    assert "| handler | commands/s |" in page.read_text()
     assert report["commands"] == report["aggregates"] == 2000
-    assert report["settings"] == {"batch_size": 500, "window_ms": 5}
+    assert report["settings"] == {"tuning": "default", "batch_size": 500, "window_ms": 5}
     assert report["machine"]["kafka"].startswith("4.")
     figures = report["figures"]
     assert list(figures) == list(RATES)

@@ -14,8 +14,10 @@ from headrace.app import app as shipped
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServerError
+from headrace_load.bench import check as checking
+from headrace_load.bench import document as documenting
 from headrace_load.bench import drained, profiling, raw, report, takeover, traffic
-from headrace_load.bench.figures import Results, figures_of
+from headrace_load.bench.figures import Figure, Results, figures_of
 from headrace_load.bench.machine import facts
 from headrace_load.bench.stage import PARTITIONS, Stage
 
@@ -40,7 +42,10 @@ def bench(
     warm_up: Annotated[float | None, typer.Option(help="Seconds of traffic before anything counts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write the JSON to this file, too.")] = None,
+    document: Annotated[Path | None, typer.Option(help="Write them as a page, too, with a plot beside it.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Only show where the handler's time goes.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only CPU to raw: exit 1 when a quarter over it.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Only CPU to raw: keep it for later checks.")] = False,
 ) -> None:
     """Measure handler, projectors and takeover on servers of their own, beside raw librdkafka on the same bytes.
 
@@ -48,7 +53,8 @@ def bench(
     """
     less = QUICK if quick else 1
     count = commands or COMMANDS // less
-    times = repeats or (1 if quick else REPEATS)
+    times = repeats or (1 if quick and not (check or record) else REPEATS)
+    before = checking.recorded() if check else {}
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, Stage(Path(folder)) as stage:
         console.print(f"making {count:,} commands, warming the broker up")
         asked = traffic.commands(stage.codec, count // 4 * 4, PARTITIONS)
@@ -56,39 +62,74 @@ def bench(
         if profile:
             profiling.show(profiling.profile_handler(stage, asked))
             return
-        began = time.monotonic()
-        circumstances: dict[str, Any] = {
-            "machine": facts(stage),
-            "settings": {"batch_size": stage.settings.batch_size, "window_ms": stage.settings.window_ms},
-            "partitions": PARTITIONS,
-            "commands": len(asked),
-            "aggregates": len(asked),
-            "repeats": times,
-        }
-        newest = traffic.delivered_orders(stage.codec, len(asked), PARTITIONS)
-        figures = figures_of([_repeat(stage, asked, newest, number + 1, times) for number in range(times)])
-        circumstances["seconds"] = round(time.monotonic() - began, 1)
-    found = report.as_json(figures, circumstances)
+        if check or record:
+            ratios = checking.ratios([_drain(stage, asked, number + 1, times) for number in range(times)])
+            if record:
+                checking.record(ratios, facts(stage))
+            _tell(ratios, before)
+            return
+        found, figures = _measure(stage, asked, times)
     if output:
         output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if document:
+        documenting.write(found, document)
     if as_json:
         typer.echo(json.dumps(found))
     else:
-        report.show(figures, circumstances, Console())
+        report.show(figures, found, Console())
+
+
+def _measure(stage: Stage, asked: list[traffic.Frame], times: int) -> tuple[dict[str, Any], list[Figure]]:
+    """All figures, and the report that holds them and what they were measured on and with."""
+    began = time.monotonic()
+    settings = stage.settings
+    circumstances: dict[str, Any] = {
+        "machine": facts(stage),
+        "settings": {
+            "tuning": settings.tuning,
+            "batch_size": settings.batch_size,
+            "window_ms": settings.window_ms,
+        },
+        "partitions": PARTITIONS,
+        "commands": len(asked),
+        "aggregates": len(asked),
+        "repeats": times,
+    }
+    newest = traffic.delivered_orders(stage.codec, len(asked), PARTITIONS)
+    figures = figures_of([_repeat(stage, asked, newest, number + 1, times) for number in range(times)])
+    circumstances["seconds"] = round(time.monotonic() - began, 1)
+    return report.as_json(figures, circumstances), figures
 
 
 def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame], number: int, times: int) -> Results:
     """Everything once, on emptied servers."""
+    results = _drain(stage, asked, number, times)
+    console.print("takeover")
+    results |= takeover.restart(stage, len(asked))
+    return results | takeover.restore(stage, newest)
+
+
+def _drain(stage: Stage, asked: list[traffic.Frame], number: int, times: int) -> Results:
+    """What services do with what is stored already, once, on emptied servers."""
     console.print(f"repeat {number} of {times}: handler", end="")
     stage.reset()
     results = drained.handle(stage, asked)
     events = raw.Topic(stage, stage.orders.event_topic)
-    console.print(", projectors", end="")
+    console.print(", projectors")
     for projector in (*(view.name for view in shipped.views), JOURNAL):
         results |= drained.project(stage, projector, events)
-    console.print(", takeover")
-    results |= takeover.restart(stage, len(asked))
-    return results | takeover.restore(stage, newest)
+    return results
+
+
+def _tell(ratios: dict[str, float], before: dict[str, float]) -> None:
+    """What was found; exit 1 when it is too much."""
+    for who, ratio in ratios.items():
+        typer.echo(f"{who}: {ratio:.2f} times the CPU of raw librdkafka")
+    complaints = checking.too_dear(ratios, before)
+    for line in complaints:
+        console.print(f"bench: {line}", markup=False, soft_wrap=True)
+    if complaints:
+        raise typer.Exit(1)
 
 
 def main() -> None:

@@ -133,9 +133,18 @@ def _settings(kafka: str, database: str) -> Settings:
 
 
 def _forget_group(admin: AdminClient, group: str) -> None:
-    (future,) = admin.delete_consumer_groups([group]).values()
-    try:
-        future.result()
-    except KafkaException as error:
-        if error.args[0].name() != "GROUP_ID_NOT_FOUND":
-            raise
+    """Delete a group if there is one, once a broker that has just started knows its groups."""
+
+    def forgotten() -> bool:
+        (future,) = admin.delete_consumer_groups([group]).values()
+        try:
+            future.result()
+        except KafkaException as error:
+            if "COORDINATOR" in error.args[0].name():
+                return False
+            if error.args[0].name() != "GROUP_ID_NOT_FOUND":
+                raise
+        return True
+
+    if not until(forgotten, TIMEOUT_S):
+        raise Fault(f"the broker does not delete the group {group}")
