@@ -251,7 +251,10 @@ def test_a_version_of_a_view_has_its_own_table(connection: Connection) -> None:
 
 
 def test_a_row_under_another_key_than_its_own_is_a_fault(connection: Connection, items: ViewRows) -> None:
-    with connection.cursor() as cursor, pytest.raises(Fault, match=r"view items: .*\('a', 1\).*\('a', 2\)"):
+    with (
+        connection.cursor() as cursor,
+        pytest.raises(Fault, match="view items: evolve gave a key the row of another key"),
+    ):
         items.write(cursor, {("a", 1): BLANK})
 
 
