@@ -4,6 +4,8 @@ Each schedule is run with the right services, which leave nothing to be found, a
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,6 +51,29 @@ def freeze(shop: Running, said: str) -> None:
     shop.send("orders", *PAY)
     shop.wait(lambda: is_frozen(shop, "predecessor"), "the predecessor is frozen")
     shop.send("orders", *CANCEL)
+
+
+@contextmanager
+def watching(shop: Running) -> Iterator[Observer]:
+    """An observer that has begun to see."""
+    with Observer(shop.env["KAFKA_BOOTSTRAP_SERVERS"], shop.env["DATABASE_URL"]) as observer:
+        wait_for_samples(shop, observer)
+        yield observer
+
+
+def wait_for_samples(shop: Running, observer: Observer) -> None:
+    """Wait until it has looked at everything anew, and compared."""
+    enough = {name: observer.samples()[name] + 3 for name in ("kafka", "database")}
+    shop.wait(lambda: all(observer.samples()[name] >= enough[name] for name in enough), "three samples more")
+
+
+def assert_seen(shop: Running, observer: Observer, service: str, wrong: str, problem: str) -> None:
+    """In the end nothing is wrong; meanwhile the observer has seen this problem, and no other."""
+    assert_caught(shop, service, "")
+    assert bool(strikes(shop, service)) == bool(wrong)
+    problems = observer.report().problems
+    seen = [text for text in problems if problem in text]
+    assert (bool(seen), len(seen)) == (bool(wrong), len(problems)), problems
 
 
 def belongs_to_one(shop: Running) -> bool:
@@ -167,27 +192,44 @@ def test_a_projector_that_goes_on_after_another_has_taken_over(shop: Running, wr
     assert_caught(shop, "late", wrong)
 
 
+@each("rewind_checkpoint")
+def test_a_view_whose_checkpoint_goes_back_is_seen_while_it_does(shop: Running, wrong: str) -> None:
+    """It reads the same events again, which lead to the same rows: in the end nothing is wrong."""
+    shop.start("handler", "handle", "orders")
+    shop.start("project-journal", "project", "journal")
+    shop.start("before", "project", "orders")
+    shop.send("orders", *CREATE)
+    shop.wait_until_quiet()
+    shop.services.stop("before")
+    with watching(shop) as observer:
+        shop.start("after", "project", "orders", HEADRACE_FAILPOINT=failpoint(wrong))
+        shop.send("orders", *PAY)
+        if wrong:
+            shop.wait(lambda: bool(strikes(shop, "after")), "the checkpoint goes back")
+            wait_for_samples(shop, observer)
+            shop.services.stop("after")
+            shop.start("project-orders", "project", "orders")
+        shop.wait_until_quiet()
+    shop.services.stop()
+    assert_seen(shop, observer, "after", wrong, "orders_v1 went back")
+
+
 @each("project_uncommitted", short=["project_uncommitted"])
 def test_a_view_that_shows_what_is_not_committed_is_seen_while_it_does(shop: Running, wrong: str) -> None:
     """In the end nothing is wrong: the same commands lead to the same rows. Only who looks meanwhile sees it."""
     shop.start("project-journal", "project", "journal")
     shop.start("project-orders", "project", "orders", HEADRACE_FAILPOINT=failpoint(wrong))
-    with Observer(shop.env["KAFKA_BOOTSTRAP_SERVERS"], shop.env["DATABASE_URL"]) as observer:
+    with watching(shop) as observer:
         shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT="stop:flushed")
         shop.send("orders", *CREATE)
         shop.wait(lambda: is_frozen(shop, "handler"), "the handler is frozen before it commits")
         if wrong:
             shop.wait(lambda: shop.rows("SELECT count(*) FROM orders_v1.orders") > [(0,)], "uncommitted rows")
-        enough = {name: observer.samples()[name] + 3 for name in ("kafka", "database")}
-        shop.wait(lambda: all(observer.samples()[name] >= enough[name] for name in enough), "three samples more")
+        wait_for_samples(shop, observer)
         shop.services.send("handler", signal.SIGCONT)
         shop.wait_until_quiet()
     shop.services.stop()
-    assert_caught(shop, "project-orders", "")
-    assert bool(strikes(shop, "project-orders")) == bool(wrong)
-    problems = observer.report().problems
-    dirty = [problem for problem in problems if "orders_v1 stands at" in problem]
-    assert (bool(dirty), len(dirty)) == (bool(wrong), len(problems)), problems
+    assert_seen(shop, observer, "project-orders", wrong, "orders_v1 stands at")
 
 
 @each("project_uncommitted")

@@ -40,6 +40,13 @@ def ignore_fence(right: Any, strikes: Strikes, *batch: Any) -> None:
             raise
 
 
+def rewind_checkpoint(right: Any, strikes: Strikes, cursor: Any, projector: str, *batch: Any) -> None:
+    """A checkpoint goes back to the beginning."""
+    right(cursor, projector, *batch)
+    if strikes.once():
+        cursor.execute("UPDATE headrace.checkpoints SET next_offset = 0 WHERE projector = %s", [projector])
+
+
 def skip_in_journal(right: Any, strikes: Strikes, journal: Any, cursor: Any, records: list[Any]) -> None:
     """An event is not copied into the journal."""
     right(journal, cursor, [pair for pair in records if not strikes.once()])
@@ -67,6 +74,7 @@ MUTANTS: Final = (
     Mutant(advance_without_rows, "headrace.projector.projection:ViewFold.apply", "rows"),
     Mutant(leave_checkpoint, ADVANCE, "positions"),
     Mutant(ignore_fence, ADVANCE, "rows"),
+    Mutant(rewind_checkpoint, ADVANCE, "observer"),
     Mutant(skip_in_journal, "headrace.projector.projection:Journal.apply", "journal"),
     Mutant(project_uncommitted, "headrace.projector.loop:consumer_config", "observer"),
     Mutant(forget_held, "headrace.projector.parking:Parking.load", "held"),
