@@ -232,17 +232,45 @@ def test_a_view_that_shows_what_is_not_committed_is_seen_while_it_does(shop: Run
     assert_seen(shop, observer, "project-orders", wrong, "orders_v1 stands at")
 
 
+@pytest.mark.parametrize(
+    ("projector", "table", "check"),
+    [
+        ("journal", "headrace.journal", "isolation"),
+        ("order_statistics", "order_statistics_v1.order_statistics", "rows"),
+    ],
+    ids=["journal", "sums"],
+)
 @each("project_uncommitted")
-def test_a_journal_that_copies_what_is_never_committed(shop: Running, wrong: str) -> None:
-    shop.start("project-journal", "project", "journal", HEADRACE_FAILPOINT=failpoint(wrong))
-    shop.start("project-orders", "project", "orders")
+def test_a_projector_that_takes_what_is_never_committed(
+    shop: Running, wrong: str, projector: str, table: str, check: str
+) -> None:
+    shop.start("project-journal", "project", "journal", HEADRACE_FAILPOINT=failpoint(wrong * (projector == "journal")))
+    if projector != "journal":
+        shop.start(f"project-{projector}", "project", projector, HEADRACE_FAILPOINT=failpoint(wrong))
     shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT="stop:flushed")
     shop.send("orders", *CREATE)
     shop.wait(lambda: is_frozen(shop, "handler"), "the handler is frozen before it commits")
     if wrong:
-        shop.wait(lambda: shop.rows("SELECT count(*) FROM headrace.journal") > [(0,)], "it copies")
+        shop.wait(lambda: shop.rows(f"SELECT count(*) FROM {table}") > [(0,)], "it takes the events")
     shop.services.kill("handler")
     shop.services.stop("handler")
+    shop.start("project-orders", "project", "orders")
     shop.start("successor", "handle", "orders")
     come_to_rest(shop)
-    assert_caught(shop, "project-journal", wrong, "isolation")
+    assert_caught(shop, f"project-{projector}", wrong, check)
+
+
+@each("leave_checkpoint")
+def test_a_table_that_adds_up_counts_events_twice(shop: Running, wrong: str) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.start("project-orders", "project", "orders")
+    shop.start("project-journal", "project", "journal")
+    shop.start("before", "project", "order_statistics", HEADRACE_FAILPOINT=failpoint(wrong))
+    shop.send("orders", *CREATE)
+    created = "SELECT sum(created) FROM order_statistics_v1.order_statistics"
+    shop.wait(lambda: shop.rows(created) == [(ORDERS,)], "all orders are counted")
+    shop.services.stop("before")
+    shop.start("project-order_statistics", "project", "order_statistics")
+    shop.send("orders", *PAY)
+    come_to_rest(shop)
+    assert_caught(shop, "before", wrong, "rows")
