@@ -11,7 +11,6 @@ from wrong import (
     CREATE,
     EVERYTHING,
     LAST,
-    ORDERS,
     PAY,
     SHIP,
     assert_caught,
@@ -77,31 +76,3 @@ def test_a_handler_that_is_wrong_about_an_abort(shop: Running, wrong: str) -> No
     shop.start_projectors()
     come_to_rest(shop)
     assert_caught(shop, "handler", wrong)
-
-
-@each("fold_wrongly:50", "advance_without_rows:2", "leave_checkpoint", short=["fold_wrongly:50"])
-def test_a_view_that_is_wrong(shop: Running, wrong: str) -> None:
-    shop.start("handler", "handle", "orders")
-    shop.start("project-journal", "project", "journal")
-    shop.send("orders", *EVERYTHING)
-    shop.wait(lambda: is_answered(shop), "all are answered")
-    shop.start("project-orders", "project", "orders", HEADRACE_FAILPOINT=failpoint(wrong), HEADRACE_BATCH_SIZE="30")
-    if wrong == "leave_checkpoint":
-        delivered = "SELECT count(*) FROM orders_v1.orders WHERE status = 'delivered'"
-        shop.wait(lambda: shop.rows(delivered) == [(ORDERS,)], "all rows are there")
-        journaled = "SELECT count(*) FROM headrace.journal"
-        shop.wait(lambda: shop.rows(journaled) == [(LAST,)], "all events are in the journal")
-        shop.services.stop()
-    else:
-        come_to_rest(shop)
-    assert_caught(shop, "project-orders", wrong)
-
-
-@each(f"skip_in_journal:{LAST}")
-def test_a_journal_that_is_wrong(shop: Running, wrong: str) -> None:
-    shop.send("orders", *EVERYTHING)
-    shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT="abort:flushed:3", HEADRACE_BATCH_SIZE="30")
-    shop.start("project-orders", "project", "orders")
-    shop.start("project-journal", "project", "journal", HEADRACE_FAILPOINT=failpoint(wrong))
-    come_to_rest(shop)
-    assert_caught(shop, "project-journal", wrong)
