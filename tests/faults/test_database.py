@@ -6,9 +6,9 @@ import threading
 import psycopg
 import pytest
 
-from faults.test_broker import load, progress
 from headrace.local.process import frozen
 from lifecycles import lifecycles
+from outages import load, progress
 from running import Running
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]

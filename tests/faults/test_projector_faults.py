@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from confluent_kafka import TopicPartition
 
-from faults.test_broker import load, progress
 from headrace.local import LocalServers
 from lifecycles import lifecycles
+from outages import load, progress
 from running import PARTITIONS, Running
 from servers import Postgres, fresh_database
 

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from faults.test_broker import load, progress
 from headrace.handler.loop import group_of
 from headrace.kafka.reading import high_watermarks
 from headrace_load.verify.records import Ends
 from headrace_load.verify.topics import Topics
 from lifecycles import lifecycles
+from outages import load, progress
 from running import PARTITIONS, Running
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(400)]
