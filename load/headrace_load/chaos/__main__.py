@@ -18,6 +18,7 @@ from headrace.kernel.errors import Fault, Misconfigured
 from headrace_load.chaos.report import show
 from headrace_load.chaos.run import PATIENT, run
 from headrace_load.chaos.schedule import Planned, as_json, draw
+from headrace_load.chaos.servers import ReplicatedServers
 from headrace_load.demo.stage import Stage
 from headrace_load.verify import CannotVerify
 
@@ -49,7 +50,7 @@ def chaos(
     if only:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stage = Stage(_folder(directory), Path("schemas"), PATIENT)
+    stage = Stage(_folder(directory), Path("schemas"), PATIENT, servers=ReplicatedServers)
     try:
         ok = _play(stage, planned, number, length, output)
     except KeyboardInterrupt:

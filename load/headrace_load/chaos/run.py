@@ -42,7 +42,7 @@ Told = Callable[[str], None]
 
 def run(stage: Stage, planned: tuple[Planned, ...], seed: int, minutes: float, told: Told) -> Result:
     """Let it all happen on a stage whose servers are up, and return what was found."""
-    stage.prepare(COMPACTED)
+    stage.prepare(COMPACTED, "production")
     cast = Cast(stage)
     cast.start_all()
     stage.wait(cast.all_own_partitions, "every service has partitions", 60)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 HANDLERS: Final = ("handler-1", "handler-2", "handler-3")
-PROJECTORS: Final = ("orders-1", "orders-2", "journal-1", "journal-2")
+PROJECTORS: Final = ("orders-1", "orders-2", "journal-1", "journal-2", "order_statistics-1")
+BROKERS: Final = ("broker-1", "broker-2", "broker-3")
 STEPS: Final = ("begun", "answered", "producing", "produced", "flushed", "offsets_sent", "offsets_sent+", "committed")
 # As the services are told here: what a stopped process meets depends on which of them it has slept through.
 SESSION_S: Final = 3.0
@@ -88,9 +89,10 @@ KINDS: Final = {
     "storm": Kind("F16", "members", (10, 16), ("handlers",)),
     "scale 1-8-1": Kind("F16", "members", (8, 14), ("handlers",)),
     "rollout": Kind("F38", "members", (1, 2), ("handlers", "projectors"), _second_signal),
-    "broker restart": Kind("F8", "broker", (1, 2), ("kafka",)),
-    "broker crash": Kind("F9", "broker", (0.5, 4), ("kafka",)),
-    "broker freeze": Kind("F11", "broker", (2, TRANSACTION_S + 4), ("kafka",)),
+    "broker restart": Kind("F8", "broker", (1, 2), BROKERS),
+    "brokers rolled": Kind("F8", "broker", (1, 2), ("all brokers",)),
+    "broker crash": Kind("F9", "broker", (0.5, 4), BROKERS),
+    "broker freeze": Kind("F11", "broker", (2, TRANSACTION_S + 4), BROKERS),
     "database restart": Kind("F21", "database", (1, 2), ("postgres",), lambda dice: dice.choice(("fast", "immediate"))),
     "sessions ended": Kind("F22", "database", (4, 8), ("postgres",)),
     "rows locked": Kind("F23", "database", (3, 8), ("postgres",)),

@@ -8,10 +8,12 @@ from typing import Final
 
 import psycopg
 
+from headrace.local import LocalKafkaCluster
 from headrace.local.postgres import StopMode
 from headrace_load.chaos import service_faults
 from headrace_load.chaos.cast import Cast
 from headrace_load.chaos.schedule import Planned
+from headrace_load.chaos.servers import ReplicatedServers
 from headrace_load.chaos.service_faults import repeatedly
 
 END_SESSIONS: Final = """
@@ -27,26 +29,36 @@ QUICK: Final = "DROP TRIGGER IF EXISTS dawdle ON orders_v1.orders"
 
 
 @contextmanager
-def broker_restart(cast: Cast, _: Planned) -> Iterator[None]:
-    """The broker is told to stop, and started again."""
-    cast.stage.servers.kafka.restart()
+def broker_restart(cast: Cast, fault: Planned) -> Iterator[None]:
+    """A broker is told to stop, and started again."""
+    _brokers(cast).restart(_number(fault))
     yield
 
 
 @contextmanager
-def broker_crash(cast: Cast, _: Planned) -> Iterator[None]:
-    """The broker is killed, and stays away for a while."""
-    cast.stage.servers.kafka.kill()
+def brokers_rolled(cast: Cast, _: Planned) -> Iterator[None]:
+    """One after the other, as upgrades do it: the next one only when nothing lacks a replica."""
+    brokers = _brokers(cast)
+    for number in brokers.brokers:
+        brokers.wait_until_in_sync()
+        brokers.restart(number)
     yield
-    cast.stage.servers.kafka.start()
 
 
 @contextmanager
-def broker_freeze(cast: Cast, _: Planned) -> Iterator[None]:
-    """The broker's connections stay, and nothing is answered."""
-    cast.stage.servers.kafka.pause()
+def broker_crash(cast: Cast, fault: Planned) -> Iterator[None]:
+    """A broker is killed, and stays away for a while."""
+    _brokers(cast).kill(_number(fault))
     yield
-    cast.stage.servers.kafka.resume()
+    _brokers(cast).start(_number(fault))
+
+
+@contextmanager
+def broker_freeze(cast: Cast, fault: Planned) -> Iterator[None]:
+    """A broker's connections stay, and nothing is answered."""
+    _brokers(cast).pause(_number(fault))
+    yield
+    _brokers(cast).resume(_number(fault))
 
 
 @contextmanager
@@ -111,6 +123,7 @@ FAULTS: Final[dict[str, Callable[[Cast, Planned], AbstractContextManager[None]]]
     "scale 1-8-1": service_faults.scale,
     "rollout": service_faults.rollout,
     "broker restart": broker_restart,
+    "brokers rolled": brokers_rolled,
     "broker crash": broker_crash,
     "broker freeze": broker_freeze,
     "database restart": database_restart,
@@ -120,6 +133,17 @@ FAULTS: Final[dict[str, Callable[[Cast, Planned], AbstractContextManager[None]]]
     "slow statements": slow_statements,
 }
 """How each kind of `schedule.KINDS` happens."""
+
+
+def _brokers(cast: Cast) -> LocalKafkaCluster:
+    servers = cast.stage.servers
+    assert isinstance(servers, ReplicatedServers)  # noqa: S101 - the stage of a run has no others
+    return servers.brokers
+
+
+def _number(fault: Planned) -> int:
+    """Of the broker that the fault is about."""
+    return int(fault.target.rpartition("-")[2])
 
 
 def _connection(cast: Cast) -> psycopg.Connection[tuple[object, ...]]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from confluent_kafka import KafkaException
 
@@ -41,13 +41,20 @@ class Stage:
     The folder is removed with them, unless something failed: then logs and data stay for a look.
     """
 
-    def __init__(self, folder: Path, schemas: Path, patience: Patience | None = None, replicas: int = REPLICAS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        schemas: Path,
+        patience: Patience | None = None,
+        replicas: int = REPLICAS,
+        servers: type[LocalServers] = LocalServers,
+    ) -> None:
         self.folder = folder.absolute()
         self._patience = patience
         self.schemas = schemas.absolute()
         self.replicas = replicas
         self._names: list[str] = []
-        self.servers = LocalServers(self.folder / "servers")
+        self.servers = servers(self.folder / "servers")
         self.failed = False
         self.began = time.monotonic()
         self._open = ExitStack()
@@ -77,7 +84,7 @@ class Stage:
     def settings(self) -> Settings:
         """Where everything is, as every process of the demo is told."""
         places = {
-            "kafka_bootstrap_servers": self.servers.kafka.bootstrap_servers,
+            "kafka_bootstrap_servers": self.servers.bootstrap_servers,
             "database_url": self.servers.postgres.url,
             "profile": "local",
             "schemas": self.schemas,
@@ -112,15 +119,19 @@ class Stage:
         """How long ago the demo began."""
         return time.monotonic() - self.began
 
-    def prepare(self, overrides: dict[str, str] | None = None) -> tuple[list[str], int]:
-        """Check the schemas, create topics (with `overrides` of their settings) and tables.
+    def prepare(
+        self, overrides: dict[str, str] | None = None, profile: Literal["local", "production"] = "local"
+    ) -> tuple[list[str], int]:
+        """Check the schemas, create topics (with a profile's replicas, and `overrides` of their settings) and tables.
 
         Returns the topics and how many contracts there are.
         """
         catalogue = read_lock(self.schemas)
         if wrong := list(disagreements(app, catalogue)):
             raise Misconfigured(f"the schemas do not fit the code: {'; '.join(wrong)}")
-        topics = create_topics(admin_client(self.settings), app, self.settings, overrides)
+        topics = create_topics(
+            admin_client(self.settings), app, self.settings.model_copy(update={"profile": profile}), overrides
+        )
         migrate(app, self.settings)
         return topics, len(catalogue.contracts)
 

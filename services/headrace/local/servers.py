@@ -26,6 +26,11 @@ class LocalServers:
         self.kafka = LocalKafka(self.directory / "kafka", properties, detached=detached)
         self.postgres = LocalPostgres(self.directory / "postgres", settings, detached=detached)
 
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where clients find Kafka. Raises when it was never started."""
+        return self.kafka.bootstrap_servers
+
     def start(self, *, kafka: bool = True, postgres: bool = True) -> Self:
         """Start both, or one, and return when they answer, else leave neither. Raises `LocalServerError`."""
         with contextlib.ExitStack() as undo, ThreadPoolExecutor(1) as beside:
