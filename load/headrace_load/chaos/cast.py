@@ -99,6 +99,7 @@ class Cast:
         found = []
         for path in self._logs():
             lines = self._said(path).splitlines()
+            found += [f"{path.name}: {line}" for line in lines if line.startswith("headrace: ended by an unexpected")]
             for start in (at for at, line in enumerate(lines, 1) if line.startswith("Traceback ")):
                 last = next((line for line in lines[start:] if line and not line.startswith((" ", "{"))), "")
                 found.append(f"{path.name} line {start}: {last}")
