@@ -72,9 +72,9 @@ def test_what_people_write_is_in_no_log_and_no_metric(house: Running) -> None:
     producer.flush()
     house.wait(lambda: "event parked" in house.log("view").read_text(), "a row is refused", 120)
     house.wait(
-        lambda: house.log("handler").read_text().count("record set aside") == len(garbage(house)), "all is read", 120
+        lambda: house.log("handler").read_text().count("record set aside") >= len(garbage(house)), "all is read", 120
     )
-    house.wait(lambda: house.log("handler").read_text().count("key parked") == 2, "the bug has struck", 120)
+    house.wait(lambda: house.log("handler").read_text().count("key parked") >= 2, "the bug has struck", 120)
     house.headrace("parked", "redrive", "lights", lamps[0], env={"BROKEN_ROOM": BROKEN})
     journal = house.headrace("project", "journal", env=debug).stderr
     assert "the journal stops here" in journal
