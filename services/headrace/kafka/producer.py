@@ -104,11 +104,16 @@ class TransactionalProducer:
         self._aborted = 0
 
     def abort(self) -> None:
-        """End the transaction without a trace; where even that gets no answer, a new client ends it."""
+        """End the transaction without a trace; where that is doubtful a new client ends it, and at once.
+
+        Whoever takes over a partition waits for this transaction's end, and that may be this process.
+        """
         self._aborted += 1
         try:
             self._climb(self._client.abort_transaction, self._seconds, late=Unsettled)
         except (Aborted, Unsettled):
+            self._doubtful = True
+        if self._doubtful:
             self.recycle()
 
     def recycle(self) -> None:
