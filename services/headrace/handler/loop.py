@@ -15,7 +15,7 @@ from headrace.handler.notes import ALONE, KEY, Headers, trace_of, where_it_broke
 from headrace.handler.partition import Partition
 from headrace.handler.replies import Answer
 from headrace.handler.takeover import Takeover
-from headrace.kafka.clients import admin_client, consumer_config
+from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, admin_client, consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
 from headrace.kafka.ladder import Aborted, Unsettled
 from headrace.kafka.producer import TransactionalProducer
@@ -52,6 +52,7 @@ class Handler:
         admin = admin_client(settings)
         refuse_other_topics(admin, (self._aggregate,), settings)
         self._failpoints = Failpoints(settings)
+        self._profile = settings.profile
         self._takeover = Takeover(self._aggregate, codec, settings, admin, self._failpoints)
         self._partitions: dict[int, Partition] = {}
         self._typed: dict[str, Headers] = {
@@ -214,7 +215,8 @@ class Handler:
 
     def _was_committed(self, batch: Batch) -> bool:
         """Whether a commit that nobody answered took place: the group's offsets have moved, or have not."""
-        settled = self._to_the_end(self._takeover.settled_offsets(self._consumer, list(batch.next)))
+        limit_s = 2 * TRANSACTION_TIMEOUT_MS[self._profile] / 1000 + 20
+        settled = self._to_the_end(self._takeover.settled_offsets(self._consumer, list(batch.next), limit_s))
         return has_moved(settled, batch.next)
 
     def _to_the_end(self, steps: Generator[None, None, ResultT]) -> ResultT:

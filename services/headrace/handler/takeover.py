@@ -9,6 +9,7 @@ It goes on in steps, each a request or a chunk of records: between two of them t
 partitions that it has, and takes part in its group.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Generator
 from hashlib import blake2b
@@ -24,7 +25,6 @@ from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
 from headrace.handler.replies import Versioned
 from headrace.handler.window import SKEW_MS, Window
-from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS
 from headrace.kafka.consumer import BatchConsumer, Place, Record
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.aggregate import Aggregate
@@ -34,6 +34,7 @@ from headrace.settings import Settings
 
 PATIENCE_S: Final = 0.25
 """How long one request for settled offsets waits, since the partitions that run already wait with it."""
+TELL_S: Final = 15.0
 States: TypeAlias = dict[int, dict[str, Versioned | bytes]]
 """The newest record of each aggregate, by partition number and aggregate id."""
 
@@ -82,18 +83,25 @@ class Takeover:
             partitions[number] = partition
         return partitions, {place: max(offset, 0) for place, offset in starts.items()}
 
-    def settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> Generator[None, None, dict[Place, int]]:
+    def settled_offsets(
+        self, consumer: BatchConsumer, places: list[Place], limit_s: float = math.inf
+    ) -> Generator[None, None, dict[Place, int]]:
         """Step 1: the group's offsets, once no open transaction can still change them.
 
-        A predecessor's transaction ends by its restart or by its timeout: so long it can take.
+        A predecessor's transaction ends by its restart or by its timeout; a broker that lost its way may take longer.
+        A takeover waits for as long as it takes, since to start anew would not help. After `limit_s` a `Fault`.
         """
-        deadline = time.monotonic() + 2 * TRANSACTION_TIMEOUT_MS[self._settings.profile] / 1000 + 20
+        began = told = time.monotonic()
         while True:
             try:
                 return consumer.committed(places, PATIENCE_S)
             except KafkaException as error:
-                if time.monotonic() > deadline:
-                    raise Fault(f"the group's offsets stay unsettled: {error.args[0].str()}") from error
+                why, now = error.args[0].str(), time.monotonic()
+            if now - began > limit_s:
+                raise Fault(f"the group's offsets stay unsettled: {why}")
+            if now - told > TELL_S:
+                log.warning("the group's offsets are not settled yet", seconds=round(now - began), why=why)
+                told = now
             self._failpoints.reach("restoring")
             yield
 

@@ -90,9 +90,7 @@ class TransactionalProducer:
         nothing either way (librdkafka#4558).
         """
         self._beat()
-        if self._client.flush(self._seconds):
-            self._doubtful = True
-            raise Aborted(f"{self._id}: records were not acknowledged within the transaction timeout")
+        self._flush()
         self._failpoints.reach("flushed")
         try:
             self._send_offsets(offsets, group_metadata)
@@ -131,6 +129,20 @@ class TransactionalProducer:
         self.produce = self._client.produce
         self._climb(self._client.init_transactions, INIT_TIMEOUT_S, seconds=OUTAGE_S)
         self._doubtful = False
+
+    def _flush(self) -> None:
+        """Wait until the brokers have the transaction's records."""
+        try:
+            waiting = self._client.flush(self._seconds)
+        except (
+            SystemError
+        ) as error:  # an error in the binding's own callbacks, which a fenced client has been seen to have
+            if self._fatal:
+                raise Fault(self._fatal) from error
+            waiting = -1
+        if waiting:
+            self._doubtful = True
+            raise Aborted(f"{self._id}: records were not acknowledged within the transaction timeout")
 
     def _send_offsets(self, offsets: dict[Place, int], group_metadata: Any) -> None:
         """Make the offsets a part of the transaction; a call that does not come back is left behind with its client.
