@@ -6,7 +6,7 @@ import pytest
 from headrace.app import app
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Misconfigured
-from headrace_load.bench.check import RECORDED, ratios, record, recorded, too_dear
+from headrace_load.bench.check import RECORDED, least, ratios, record, recorded, too_dear
 from headrace_load.bench.document import as_markdown, as_svg, write
 from headrace_load.bench.figures import Results
 
@@ -73,3 +73,7 @@ def test_a_report_becomes_a_page_with_a_table_and_a_plot(tmp_path: Path) -> None
     assert svg == as_svg(REPORT)
     assert "handler" in svg
     assert "raw produce" not in svg
+
+
+def test_of_two_measurements_the_lower_ratio_of_each_service_counts() -> None:
+    assert least({"handler": 5.0, "journal": 9.0}, {"handler": 6.0, "journal": 8.0}) == {"handler": 5.0, "journal": 8.0}

@@ -26,6 +26,11 @@ def ratios(repeats: Sequence[Results]) -> dict[str, float]:
     return found
 
 
+def least(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    """The lower ratio of each service."""
+    return {who: min(ratio, other[who]) for who, ratio in one.items()}
+
+
 def recorded(path: Path = RECORDED) -> dict[str, float]:
     """The ratios that were recorded; `Misconfigured` when there are none."""
     try:

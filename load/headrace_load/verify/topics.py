@@ -86,8 +86,8 @@ class Topics:
         """The committed records of a partition, oldest first; read one partition to its end before the next."""
         return map(_record, _messages(self._reader(), TopicPartition(topic, partition, ends.low), ends.stable))
 
-    def others(self, topic: str, partition: int, ends: Ends, known: Iterable[int]) -> Iterator[Record | None]:
-        """All records, those of open and of aborted transactions too; None for those of the `known`, rising offsets."""
+    def others(self, topic: str, partition: int, ends: Ends, known: Iterable[int]) -> Iterator[Record | int]:
+        """All records, those open and aborted ones too; of the `known`, rising offsets, only the offset."""
         ahead = iter(known)
         expected = next(ahead, ends.high)
         for message in _messages(
@@ -96,7 +96,7 @@ class Topics:
             offset = message.offset()
             while expected < offset:
                 expected = next(ahead, ends.high)
-            yield None if offset == expected else _record(message)
+            yield offset if offset == expected else _record(message)
 
     def _reader(self, level: str = "read_committed", group: str = "headrace.verify") -> Consumer:
         """A reader of committed or of all records; it asks for its group's offsets, and never joins the group."""
