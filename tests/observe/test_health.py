@@ -27,7 +27,9 @@ def test_a_service_that_has_not_begun_is_alive_not_started_and_not_ready(clock: 
 
 def test_a_service_that_restores_has_started_and_says_why_it_is_not_ready(clock: list[float]) -> None:
     health = Health()
-    health.beat()
+    health.beat()  # as a client does that is not connected yet
+    assert not health.started().ok
+    health.begin()
     health.wait_for("restoring 4 partitions")
     assert health.started().ok
     assert (health.is_ready().ok, health.is_ready().why) == (False, "restoring 4 partitions")

@@ -31,7 +31,7 @@ def test_probes_answer_200_or_503_with_the_reason(address: str, health: Health) 
         status, kind, body = get(f"{address}/{path}?verbose")
         assert (status, kind) == (503, "application/json")
         assert json.loads(body) == {"ok": False, "why": "Kafka and Postgres have not answered yet"}
-    health.beat()
+    health.begin()
     health.ready()
     assert {get(f"{address}/{path}")[0] for path in ("healthz", "startupz", "readyz")} == {200}
     health.fail("fenced")

@@ -36,6 +36,12 @@ class Health:
         self._fatal = ""
         self._failed_at = 0.0
         self._stopping = False
+        self._begun = False
+
+    def begin(self) -> None:
+        """Say that the servers were reached and the loop begins."""
+        self._begun = True
+        self.beat()
 
     def beat(self) -> None:
         """Say that the loop gets on."""
@@ -85,7 +91,7 @@ class Health:
 
     def started(self) -> Finding:
         """Whether the servers were reached and the loop has begun; it may be restoring still."""
-        return Finding(ok=True) if self._beaten else Finding(ok=False, why=self._waiting_for)
+        return Finding(ok=True) if self._begun else Finding(ok=False, why=self._waiting_for)
 
     def is_ready(self) -> Finding:
         """Whether the service does its work, for rolling updates to wait for."""

@@ -63,6 +63,7 @@ class ObservedLoop:
 
     def __enter__(self) -> Self:
         self.health.wait_for("the consumer group has assigned no partitions yet")
+        self.health.begin()
         self._ends.__enter__()
         return self
 
