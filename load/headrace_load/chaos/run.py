@@ -110,6 +110,10 @@ def _play(cast: Cast, planned: tuple[Planned, ...], minutes: float, traffic: Tra
         traffic.start()
         while steps:
             at, number, one = heapq.heappop(steps)
+            too_late = at + lost + one.seconds > minutes * 60 - CALM_END_S / 2
+            if number not in broken and too_late:
+                told(f"{at + lost:6.1f} s  too late for {one.fault}: {one.target}")
+                continue
             time.sleep(max(0.0, began + at + lost - time.monotonic()))
             now = time.monotonic()
             if number in broken:
@@ -117,8 +121,6 @@ def _play(cast: Cast, planned: tuple[Planned, ...], minutes: float, traffic: Tra
                 fault.close()
                 happened.append(Happened(one, since, time.monotonic()))
                 told(f"{now - began:6.1f} s  … healed: {one.fault}, {one.target}")
-            elif now - began + one.seconds > minutes * 60 - CALM_END_S / 2:
-                told(f"{now - began:6.1f} s  too late for {one.fault}: {one.target}")
             else:
                 told(f"{now - began:6.1f} s  {one.fault}: {one.target} {one.detail}".rstrip())
                 fault = undo.enter_context(ExitStack())
