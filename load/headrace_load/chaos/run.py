@@ -6,10 +6,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
-
-from headrace.kafka.clients import admin_client
-from headrace.kafka.topics import DAY_MS
 from headrace.kernel.errors import Fault
 from headrace.local import Patience
 from headrace_load.chaos import findings
@@ -62,7 +58,6 @@ def run(stage: Stage, planned: tuple[Planned, ...], seed: int, minutes: float, t
         quiet_s = time.monotonic() - healed
         told(unquiet or f"all is quiet {quiet_s:.1f} s after the last heal")
         deaths = len(stage.services.exits)
-        _end_compaction(stage)  # two readings that are compared must not have it between them
         time.sleep(CALM_S)
         dying = [gone.name for gone in stage.services.exits[deaths:]]
     if unquiet:
@@ -147,17 +142,6 @@ def _wait_for_quiet(stage: Stage) -> str:
     except Fault as error:
         return str(error)
     return ""
-
-
-def _end_compaction(stage: Stage) -> None:
-    """Let the events be as they are from now on."""
-    entries = [
-        ConfigEntry(name, str(DAY_MS), incremental_operation=AlterConfigOpType.SET)
-        for name in ("max.compaction.lag.ms", "min.compaction.lag.ms")
-    ]
-    resource = ConfigResource(ConfigResource.Type.TOPIC, f"{DOMAIN}.events", incremental_configs=entries)
-    for done in admin_client(stage.settings).incremental_alter_configs([resource]).values():
-        done.result()
 
 
 def _is_settled(stage: Stage) -> bool:
