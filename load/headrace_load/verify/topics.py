@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -17,9 +17,18 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from headrace_load.verify.records import Ends, Record
 from headrace_load.verify.report import CannotVerify
 
+ResultT = TypeVar("ResultT")
+
 KINDS: Final = ("commands", "events", "outcomes", "parked")
 # A broker that was away for a moment leads nothing until the controller has heard of it again.
-LEADERLESS: Final = (KafkaError._NOENT, KafkaError.LEADER_NOT_AVAILABLE)  # noqa: SLF001 - the constant's public name
+# Brokers that come up, or hand over to each other, say so for a moment.
+ON_THE_MOVE: Final = (
+    KafkaError._NOENT,  # noqa: SLF001 - the constant's public name
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 TIMEOUT_S: Final = 15.0
 STALLED_S: Final = 30.0
 CHUNK: Final = 10_000
@@ -79,7 +88,8 @@ class Topics:
         Not by the admin client's call, which ends the process when a group's coordinator is about to load it.
         """
         places = [TopicPartition(topic, number) for number in range(partitions)]
-        found = {place.partition: place.offset for place in self._reader(group=group).committed(places, TIMEOUT_S)}
+        reader = self._reader(group=group)
+        found = {place.partition: place.offset for place in _once_settled(lambda: reader.committed(places, TIMEOUT_S))}
         return [found[number] if found.get(number, -1) >= 0 else None for number in range(partitions)]
 
     def records(self, topic: str, partition: int, ends: Ends) -> Iterator[Record]:
@@ -119,15 +129,24 @@ class Topics:
     def _offsets(self, places: list[TopicPartition], spec: Any, isolation: Any) -> dict[tuple[str, int], int]:
         """Offsets by topic and partition; a partition that has no leader at the moment is asked for again."""
         asked = dict.fromkeys(places, spec)
-        deadline = time.monotonic() + TIMEOUT_S
-        while True:
+
+        def ask() -> dict[tuple[str, int], int]:
             futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_S)
-            try:
-                return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
-            except KafkaException as error:
-                if error.args[0].code() not in LEADERLESS or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+            return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+
+        return _once_settled(ask)
+
+
+def _once_settled(ask: Callable[[], ResultT]) -> ResultT:
+    """What brokers answer, asked again while they say that another of them is to be asked."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in ON_THE_MOVE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _messages(consumer: Consumer, place: TopicPartition, end: int) -> Iterator[Any]:
