@@ -28,7 +28,7 @@ TABLE = [
     ("CLIENT", "bootstrap.servers", "kafka:9092", "may not be set: set KAFKA_BOOTSTRAP_SERVERS", None),
     ("CONSUMER", "group.id", "mine", "may not be set: a service's group is named", None),
     ("PRODUCER", "transactional.id", "mine", "may not be set: it is the handler's place: set HEADRACE_SLOT", None),
-    ("PRODUCER", "transaction.timeout.ms", "5000", "must be at least", "60000"),
+    ("PRODUCER", "transaction.timeout.ms", "500", "must be at least", "60000"),
     ("PRODUCER", "message.timeout.ms", "60000", "must be at most", "8000"),
     ("PRODUCER", "socket.timeout.ms", "60000", "must be at most", "8000"),
     ("PRODUCER", "max.in.flight.requests.per.connection", "6", "must be at most 5: idempotence", "1"),
