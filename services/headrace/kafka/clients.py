@@ -7,7 +7,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, libversion
 from confluent_kafka.admin import AdminClient
 
-from headrace.kafka.refusals import refuse_overrides
+from headrace.kafka.refusals import TRANSACTION_MS, refuse_overrides
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
 
@@ -16,7 +16,7 @@ REQUEST_TIMEOUT_S: Final = 10.0
 # What a producer waits for and packs, by tuning: a flush at the end of a transaction waits for neither.
 LINGER_MS: Final = {"latency": 1, "default": 1, "throughput": 5}
 COMPRESSION: Final = {"latency": "none", "default": "lz4", "throughput": "lz4"}
-TRANSACTION_TIMEOUT_MS: Final = {"local": 10_000, "production": 40_000}
+TRANSACTION_TIMEOUT_MS: Final = TRANSACTION_MS
 SESSION_TIMEOUT_MS: Final = {"local": 6_000, "production": 30_000}
 
 
