@@ -13,8 +13,6 @@ from running import PARTITIONS, Running
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
-SHORT_POLLS = {"KAFKA_CONSUMER__MAX_POLL_INTERVAL_MS": "4000"}
-
 
 def is_frozen(shop: Running, name: str) -> bool:
     pid = shop.services.pid(name)
@@ -38,12 +36,12 @@ def test_nothing_is_answered_before_a_slow_restore_is_complete_whoever_joins_mea
     shop.start("first", "handle", "orders", "--slot", "0")
     shop.send("orders", *lifecycles(50))
     shop.wait_until_quiet()
-    shop.start("slow", "handle", "orders", "--slot", "1", HEADRACE_FAILPOINT="stop:restoring:2", **SHORT_POLLS)
+    shop.start("slow", "handle", "orders", "--slot", "1", HEADRACE_FAILPOINT="stop:restoring:2")
     shop.wait(lambda: is_frozen(shop, "slow"), "it stops in its restore")
     assert not shop.owned("slow")
     shop.send("orders", *lifecycles(50), *lifecycles(20, first=100))
     shop.start("third", "handle", "orders", "--slot", "2")
-    # Longer than it may go without a poll and than its session: the others have its partitions by then.
+    # Longer than its session: the others have its partitions by then.
     shop.wait_until_quiet()
     answered = shop.read("orders.outcomes")
     shop.services.send("slow", signal.SIGCONT)

@@ -16,12 +16,11 @@ from running import Running
 pytestmark = pytest.mark.edge
 
 
-def test_one_core_sends_50_000_commands_a_second_each_with_its_delivery_written_down(
+def test_a_command_with_its_delivery_written_down_costs_at_most_25_times_what_librdkafka_takes_for_it(
     shop: Running, tmp_path: Path
 ) -> None:
+    # A ratio of CPU times in one run: what it costs by the clock, `python -m headrace_load.generator.cost` tells.
     cost = measure(shop.settings, 60_000, tmp_path, repeats=1)
-    # By CPU time, since a busy machine changes the clock's figure, not this one.
-    assert cost.per_core_second > 50_000, cost
     assert cost.ratio < 25, cost
 
 
