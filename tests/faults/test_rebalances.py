@@ -95,7 +95,7 @@ def test_a_rollout_under_load_leaves_no_transaction_open(shop: Running, signals:
         assert "\nTraceback" not in shop.log("old").read_text()
         answered = shop.committed(group_of("orders"), "orders.commands")
         assert sum(answered.values()) > 0
-        for name in ("project-orders", "project-journal"):
+        for name in shop.projectors:
             assert shop.services.stop(name, timeout=30) == {name: 0}
         shop.start("new", "handle", "orders", "--slot", "0")
         shop.start_projectors()

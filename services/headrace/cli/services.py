@@ -73,7 +73,7 @@ def _run(make: Callable[[Settings, Health], Service]) -> None:
 
 def _stop_on_signals(service: Service, health: Health) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        # Only flags: whatever the loop is in the middle of, it finishes, a log line too. A later signal changes nothing,
+        # Only flags: whatever the loop is in the middle of, it finishes, a log line too. A later one changes nothing,
         # even in the interpreter's last moments, when a handler of ours would no longer be there to take it.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
