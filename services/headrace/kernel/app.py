@@ -6,24 +6,26 @@ from msgspec import Struct
 
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Misconfigured
+from headrace.kernel.reactor import Reactor
 from headrace.kernel.view import View
 
 JOURNAL = "journal"
 
-PartT = TypeVar("PartT", Aggregate[Any, Any, Any], View[Any])
+PartT = TypeVar("PartT", Aggregate[Any, Any, Any], View[Any], Reactor)
 
 
 class App(Struct, frozen=True, kw_only=True):
-    """The aggregates and views that make one application."""
+    """The aggregates, views and reactors that make one application."""
 
     aggregates: tuple[Aggregate[Any, Any, Any], ...]
     views: tuple[View[Any], ...] = ()
+    reactors: tuple[Reactor, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse two parts of one name, and a view of something that is not there."""
+        """Refuse two parts of one name, and a view or a reactor of something that is not there."""
         names = [aggregate.name for aggregate in self.aggregates]
         views = [view.name for view in self.views]
-        for listed in (names, views):
+        for listed in (names, views, [reactor.name for reactor in self.reactors]):
             twice = sorted({name for name in listed if listed.count(name) > 1})
             if twice:
                 raise Misconfigured(f"the app lists {', '.join(twice)} twice")
@@ -33,6 +35,10 @@ class App(Struct, frozen=True, kw_only=True):
             for source in view.sources:
                 if source not in names:
                     raise Misconfigured(f"view {view.name!r} reads {source!r}, which is not an aggregate of the app")
+        for reactor in self.reactors:
+            for source in (*reactor.events, *reactor.answers):
+                if source not in names:
+                    raise Misconfigured(f"reactor {reactor.name!r} reads {source!r}, which is no aggregate of the app")
 
     def aggregate(self, name: str) -> Aggregate[Any, Any, Any]:
         """The aggregate of that name."""
@@ -41,6 +47,10 @@ class App(Struct, frozen=True, kw_only=True):
     def view(self, name: str) -> View[Any]:
         """The view of that name."""
         return _named(name, self.views, "view")
+
+    def reactor(self, name: str) -> Reactor:
+        """The reactor of that name."""
+        return _named(name, self.reactors, "reactor")
 
 
 def _named(name: str, parts: tuple[PartT, ...], kind: str) -> PartT:

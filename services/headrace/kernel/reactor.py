@@ -1,0 +1,81 @@
+"""A reactor is a process manager: it turns what happened, and how commands ended, into further commands."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from headrace.kernel.aggregate import refuse_bad_name
+from headrace.kernel.errors import Misconfigured
+from headrace.kernel.message import Fact, Outcome
+
+
+class Send(Struct, frozen=True):
+    """A command to one aggregate of the app. Its id is derived from what it follows from, so a replay repeats none."""
+
+    aggregate: str
+    aggregate_id: str
+    command: Struct
+
+
+class Schedule(Struct, frozen=True):
+    """Send a command once its time has come: `due_at` is in milliseconds since 1970, UTC.
+
+    The timer lies in the log under the id of the aggregate that the reaction is to, and a name of its own; another one
+    of the same name takes its place.
+    """
+
+    name: str
+    due_at: int
+    send: Send
+
+
+class Unschedule(Struct, frozen=True):
+    """Forget the timer of that name, if it is still there."""
+
+    name: str
+
+
+Reaction: TypeAlias = Send | Schedule | Unschedule
+
+
+class Answered(Struct, frozen=True):
+    """How a command ended that this reactor had sent: the outcome, the aggregate it was sent to, and what it was for.
+
+    `process_id` is the id of the aggregate of the event that the command followed from, `version` that event's.
+    """
+
+    outcome: Outcome
+    aggregate: str
+    process: str
+    process_id: str
+    version: int
+
+
+class Reactor(Struct, frozen=True, kw_only=True):
+    """What follows from what: a pure function from one fact or answer to commands, possibly none.
+
+    `events` names the aggregates whose events are read, `answers` those whose outcomes are, as far as they answer
+    commands of this reactor. All that is read of one aggregate id comes in its order; between two ids there is none.
+    """
+
+    name: str
+    events: tuple[str, ...]
+    answers: tuple[str, ...]
+    react: Callable[[Fact[Any] | Answered], Sequence[Reaction]]
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could not stand in the name of a topic, and a reactor that reads nothing."""
+        refuse_bad_name("reactor", self.name)
+        if not self.events:
+            raise Misconfigured(f"reactor {self.name}: name the aggregates whose events it reads")
+
+    @property
+    def timer_topic(self) -> str:
+        """Where timers lie until they fire; compacted."""
+        return f"{self.name}.timers"
+
+    @property
+    def parked_topic(self) -> str:
+        """Where records wait that could not be reacted to."""
+        return f"{self.name}.reactions.parked"
