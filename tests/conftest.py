@@ -49,7 +49,7 @@ def database(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def shop(kafka: Kafka, database: str, tmp_path: Path) -> Iterator[Running]:
-    """Topics and tables of the shipped app; the test starts the services."""
+    """Topics and tables of the shop, a part of the shipped app; the test starts the services."""
     with running(kafka.bootstrap_servers, database, tmp_path) as heart:
         yield heart
 

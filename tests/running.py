@@ -226,7 +226,7 @@ def running(
     kafka: str,
     database: str,
     folder: Path,
-    app: str = "headrace.app:app",
+    app: str = "headrace.app:shop",
     schemas: Path = ROOT / "schemas",
     profile: str = "local",
     **topics: str,

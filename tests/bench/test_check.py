@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Misconfigured
 from headrace_load.bench.check import RECORDED, least, ratios, record, recorded, too_dear
@@ -40,7 +40,7 @@ def test_what_is_recorded_is_what_a_check_compares_with(tmp_path: Path) -> None:
 
 
 def test_ratios_are_recorded_for_the_handler_and_projectors_of_the_app() -> None:
-    projectors = {f"projector_{name}" for name in [*(view.name for view in app.views), JOURNAL]}
+    projectors = {f"projector_{name}" for name in [*(view.name for view in shop.views), JOURNAL]}
     assert "handler" in recorded(RECORDED)
     assert set(recorded(RECORDED)) - {"handler"} <= projectors
 

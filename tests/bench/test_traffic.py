@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import murmur2
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.orders.decider import Order, decide, evolve
@@ -16,7 +16,7 @@ PARTITIONS = 4
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec(app, read_lock(Path(__file__).parents[2] / "schemas"))
+    return Codec(shop, read_lock(Path(__file__).parents[2] / "schemas"))
 
 
 @pytest.mark.parametrize("count", [4, 400, 30_000])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.cli.parked import _halves, _print_listed
 
 
@@ -20,7 +20,7 @@ def test_keys_and_reasons_are_printed_whole_one_line_each(capsys: pytest.Capture
 
 def test_what_is_listed_is_both_kinds_or_the_one_that_is_asked_for() -> None:
     both = {"aggregates": ["orders"], "projectors": ["orders", "order_statistics"]}
-    assert _halves(app, None, projector=False) == both
-    assert _halves(app, None, projector=True) == {"projectors": both["projectors"]}
-    assert _halves(app, "orders", projector=False) == {"aggregates": ["orders"]}
-    assert _halves(app, "orders", projector=True) == {"projectors": ["orders"]}
+    assert _halves(shop, None, projector=False) == both
+    assert _halves(shop, None, projector=True) == {"projectors": both["projectors"]}
+    assert _halves(shop, "orders", projector=False) == {"aggregates": ["orders"]}
+    assert _halves(shop, "orders", projector=True) == {"projectors": ["orders"]}

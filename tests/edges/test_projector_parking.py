@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from msgspec import Struct
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.kernel.errors import TooMuchParked
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
@@ -69,7 +69,7 @@ class BreaksOn:
 @pytest.fixture
 def connection(database: str) -> Iterator[Connection]:
     settings = Settings(DATABASE_URL=database)  # type: ignore[call-arg]
-    migrate(app, settings)
+    migrate(shop, settings)
     with connect(settings, "test") as connection:
         yield connection
 

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.orders.statistics import DayRow
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
@@ -22,7 +22,7 @@ DAY = date(2010, 12, 1)
 @pytest.fixture
 def connection(database: str) -> Iterator[Connection]:
     settings = Settings(DATABASE_URL=database)  # type: ignore[call-arg]
-    migrate(app, settings)
+    migrate(shop, settings)
     with connect(settings, "test") as connection:
         yield connection
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka import murmur2
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.codec import Codec, Undecodable
 from headrace.avro.contract import read_lock
 from headrace_load.generator.arrivals import Constant
@@ -16,7 +16,7 @@ from headrace_load.generator.ids import COUNTER, LARGEST_DUE, Due, command_id
 from headrace_load.generator.scenario import Hot, Mix, Scenario, Uniform, Zipf
 from headrace_load.generator.traffic import Operation, Traffic, share_of
 
-CODEC = Codec(app, read_lock(Path(__file__).parents[2] / "schemas"))
+CODEC = Codec(shop, read_lock(Path(__file__).parents[2] / "schemas"))
 FRAMES = Frames(CODEC)
 RUN = "0123abcd"
 PARTITIONS = 12

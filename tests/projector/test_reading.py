@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.codec import Undecodable, UnknownSchema
 from headrace.kernel.message import CommandMeta, EventMeta, Writer
 from headrace.orders.commands import PayOrder
@@ -53,7 +53,7 @@ class Consumed(Struct):
 
 
 def reader(folder: Path, patience_s: float = 20, **more: object) -> EventReader:
-    return EventReader(app, Settings(HEADRACE_SCHEMAS=folder), patience_s=patience_s, **more)  # type: ignore[arg-type]
+    return EventReader(shop, Settings(HEADRACE_SCHEMAS=folder), patience_s=patience_s, **more)  # type: ignore[arg-type]
 
 
 def test_events_are_read_and_tombstones_left_out() -> None:

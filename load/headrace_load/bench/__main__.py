@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from headrace.app import app as shipped
+from headrace.app import shop
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServerError
@@ -123,7 +123,7 @@ def _drain(stage: Stage, asked: list[traffic.Frame], number: int, times: int) ->
     results = drained.handle(stage, asked)
     events = raw.Topic(stage, stage.orders.event_topic)
     console.print(", projectors")
-    for projector in (*(view.name for view in shipped.views), JOURNAL):
+    for projector in (*(view.name for view in shop.views), JOURNAL):
         results |= drained.project(stage, projector, events)
     return results
 

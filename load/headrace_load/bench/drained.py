@@ -5,7 +5,7 @@ from typing import Final
 
 import psycopg
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault
 from headrace_load.bench import raw
@@ -46,7 +46,7 @@ def handle(stage: Stage, commands: list[Frame]) -> Results:
 def project(stage: Stage, view: str, events: raw.Topic) -> Results:
     """Apply all events: from the acquisition of the partitions to the last commit, beside reading alone."""
     count = len(events.frames)
-    name = JOURNAL if view == JOURNAL else app.view(view).schema
+    name = JOURNAL if view == JOURNAL else shop.view(view).schema
     with psycopg.connect(stage.settings.database, autocommit=True) as connection:
 
         def applied() -> bool:

@@ -9,7 +9,7 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.handler.loop import group_of
@@ -43,8 +43,8 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.kafka = LocalKafka(folder / "kafka", BROKER, HEAP_MB, full_jit=True)
         self.postgres = LocalPostgres(folder / "postgres", DATABASE)
-        self.orders = app.aggregate("orders")
-        self.codec = Codec(app, read_lock(read_settings().schemas))
+        self.orders = shop.aggregate("orders")
+        self.codec = Codec(shop, read_lock(read_settings().schemas))
         self._folder = folder
         self._started = 0
 
@@ -56,7 +56,7 @@ class Stage:
         # Not the admin client's call: that one ends the process when a group's coordinator is about to load it.
         asks = {"group.id": group_of(self.orders.name), "isolation.level": "read_uncommitted"}
         self._group = Consumer(reader_config(self.settings) | asks)
-        migrate(app, self.settings)
+        migrate(shop, self.settings)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,7 +68,7 @@ class Stage:
         """Empty topics, no group, and a migrated database without rows."""
         self.delete_topics(self.orders.topics)
         _forget_group(self.admin, group_of(self.orders.name))
-        create_topics(self.admin, app, self.settings)
+        create_topics(self.admin, shop, self.settings)
         self.postgres.drop_database("bench")
         self.settings = _settings(self.kafka.bootstrap_servers, self.postgres.create_database("bench", "migrated"))
 
@@ -119,6 +119,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **os.environ,
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka,
         "DATABASE_URL": settings.database,
+        "HEADRACE_APP": "headrace.app:shop",
         "HEADRACE_PROFILE": settings.profile,
         "HEADRACE_PARTITIONS": str(settings.partitions),
         "HEADRACE_SCHEMAS": str(settings.schemas),

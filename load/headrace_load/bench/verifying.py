@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 import psutil
 import typer
 
-from headrace.app import app as headrace
+from headrace.app import shop
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServerError
@@ -53,7 +53,7 @@ def verifying(
         stage.reset()
         drained.handle(stage, traffic.commands(stage.codec, commands // 4 * 4, PARTITIONS))
         events = raw.Topic(stage, stage.orders.event_topic)
-        for view in (JOURNAL, *(view.name for view in headrace.views)):
+        for view in (JOURNAL, *(view.name for view in shop.views)):
             drained.project(stage, view, events)
         del events
         _report(environment(stage.settings), repeats)

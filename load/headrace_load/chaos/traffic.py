@@ -11,7 +11,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer, murmur2
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.kafka.clients import producer_config
@@ -35,7 +35,7 @@ class Traffic:
         self.results: Counter[Result] = Counter()
         self.shop = Shop(seed)
         self._settings = settings
-        self._codec = Codec(app, read_lock(settings.schemas))
+        self._codec = Codec(shop, read_lock(settings.schemas))
         self._history = HistoryWriter(history)
         self._rate = rate
         # Resends go through another client than the first send, as through another instance of a gateway.

@@ -2,7 +2,7 @@
 
 from confluent_kafka import Producer
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.client import CommandClient
@@ -16,12 +16,12 @@ class Sender:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = CommandClient(Codec(app, read_lock(settings.schemas)), settings)
+        self._client = CommandClient(Codec(shop, read_lock(settings.schemas)), settings)
 
     def send(self, *asked: Asked) -> None:
         """Append commands, and wait until the broker has them."""
         for entry in asked:
-            self._client.send(app.aggregate(entry.aggregate), entry.command, entry.meta)
+            self._client.send(shop.aggregate(entry.aggregate), entry.command, entry.meta)
         self._client.flush()
 
     def send_garbage(self, topic: str, *values: bytes | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 
 from confluent_kafka import KafkaException
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.agreement import disagreements
 from headrace.avro.contract import read_lock
 from headrace.kafka.clients import admin_client
@@ -21,6 +21,7 @@ from headrace.local import LocalServers, Patience, Supervisor
 from headrace.postgres.schema import migrate
 from headrace.settings import Settings, read_settings
 
+APP: Final = "headrace.app:shop"
 DOMAIN: Final = "orders"
 PARTITIONS: Final = 12
 # Two of each: (name, arguments of `headrace`, consumer group).
@@ -99,6 +100,7 @@ class Stage:
         return {
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka,
             "DATABASE_URL": settings.database,
+            "HEADRACE_APP": APP,
             "HEADRACE_PROFILE": settings.profile,
             "HEADRACE_SCHEMAS": str(settings.schemas),
             "HEADRACE_PARTITIONS": str(settings.partitions),
@@ -127,12 +129,12 @@ class Stage:
         Returns the topics and how many contracts there are.
         """
         catalogue = read_lock(self.schemas)
-        if wrong := list(disagreements(app, catalogue)):
+        if wrong := list(disagreements(shop, catalogue)):
             raise Misconfigured(f"the schemas do not fit the code: {'; '.join(wrong)}")
         topics = create_topics(
-            admin_client(self.settings), app, self.settings.model_copy(update={"profile": profile}), overrides
+            admin_client(self.settings), shop, self.settings.model_copy(update={"profile": profile}), overrides
         )
-        migrate(app, self.settings)
+        migrate(shop, self.settings)
         return topics, len(catalogue.contracts)
 
     def start_services(self) -> list[str]:

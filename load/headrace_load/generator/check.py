@@ -5,7 +5,7 @@ from typing import Any, Final
 import psycopg
 from confluent_kafka import KafkaException
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.handler.loop import group_of as handlers_of
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client
 from headrace.kafka.topics import refuse_other_topics
@@ -24,7 +24,7 @@ def services_needed() -> dict[str, str]:
     """The consumer groups that must have members, and the command that starts one."""
     return {
         handlers_of(DOMAIN): f"headrace handle {DOMAIN}",
-        projectors_of(app.view(VIEW).schema): f"headrace project {VIEW}",
+        projectors_of(shop.view(VIEW).schema): f"headrace project {VIEW}",
         projectors_of(JOURNAL): f"headrace project {JOURNAL}",
     }
 
@@ -33,9 +33,9 @@ def check(settings: Settings) -> None:
     """Return when all is there that a run needs; `Misconfigured` says what is not."""
     try:
         admin = admin_client(settings)
-        refuse_other_topics(admin, (app.aggregate(DOMAIN),), settings)
+        refuse_other_topics(admin, (shop.aggregate(DOMAIN),), settings)
         with connect(settings, "headrace load") as connection:
-            refuse_unmigrated(connection, (app.view(VIEW),))
+            refuse_unmigrated(connection, (shop.view(VIEW),))
         _refuse_idle(admin)
     except (Fault, psycopg.Error, KafkaException) as error:
         raise Misconfigured(f"nothing was sent: {' '.join(str(error).split())}") from error

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from headrace.app import app as shop
+from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.kafka.clients import admin_client, producer_config

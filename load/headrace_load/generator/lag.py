@@ -7,7 +7,7 @@ from typing import Final, Self
 import psycopg
 from confluent_kafka import KafkaException
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.settings import Settings
 from headrace_load.generator.check import DOMAIN, VIEW
 from headrace_load.observe.positions import Checkpoints, Ends, KafkaPositions
@@ -20,10 +20,10 @@ class Lag:
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.partitions
-        aggregate = app.aggregate(DOMAIN)
+        aggregate = shop.aggregate(DOMAIN)
         self._commands = aggregate.command_topic
         self._answers = (aggregate.event_topic, aggregate.outcome_topic)
-        self._view = app.view(VIEW).schema
+        self._view = shop.view(VIEW).schema
         self._kafka = KafkaPositions(settings.kafka, DOMAIN)
         self._checkpoints = Checkpoints(settings.database, DOMAIN)
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.kernel.errors import Fault
 from headrace.settings import Settings
 from headrace_load.generator.arrivals import peak
@@ -104,7 +104,7 @@ def _join(parts: list[Path], history: Path, *, complete: bool) -> None:
 
 
 def _watch(scenario: Scenario, settings: Settings, tag: str, lag: Lag) -> Watch:
-    aggregate = app.aggregate(DOMAIN)
+    aggregate = shop.aggregate(DOMAIN)
     rate = peak(scenario.arrivals) or FLOOD_RATE
     return Watch(
         settings,
@@ -112,7 +112,7 @@ def _watch(scenario: Scenario, settings: Settings, tag: str, lag: Lag) -> Watch:
         DOMAIN,
         aggregate.event_topic,
         aggregate.outcome_topic,
-        app.view(VIEW).schema,
+        shop.view(VIEW).schema,
         lag.ends(),
         max(1, round(rate / SAMPLES_PER_S)),
     )

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from confluent_kafka import KafkaError, Producer
 from msgspec import Struct
 
-from headrace.app import app
+from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.kafka.clients import producer_config
@@ -93,7 +93,7 @@ class Sender:
 
     def __init__(self, task: Task) -> None:
         scenario, settings = task.scenario, task.settings
-        frames = Frames(Codec(app, read_lock(settings.schemas)))
+        frames = Frames(Codec(shop, read_lock(settings.schemas)))
         self._traffic = Traffic(scenario, frames, task.run, task.worker, settings.partitions)
         self._share = share_of(scenario, task.worker)
         self._task = task
