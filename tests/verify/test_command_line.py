@@ -92,7 +92,7 @@ def test_servers_without_anything_and_evidence_that_cannot_be_read_are_one_line_
 ) -> None:
     broken = tmp_path / "history.jsonl"
     broken.write_text('{"op": "sent"}\n')
-    here = ["--bootstrap-servers", written.kafka, "--schemas", str(written.schemas)]
+    here = ["--bootstrap-servers", written.kafka, "--schemas", str(written.schemas), "--domain", written.past.domain]
     full = [*here, "--database-url", written.database]
     for arguments, why in (
         ([*here, "--database-url", database], "no table headrace.journal"),

@@ -63,7 +63,7 @@ def run(stage: Stage, planned: tuple[Planned, ...], seed: int, minutes: float, t
     if unquiet:
         cast.abort_all()
     evidence = Evidence((history,), stage.folder / "logs")
-    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas, evidence=evidence)
+    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas, [DOMAIN], evidence=evidence)
     observed = observer.report()
     found = [
         *([unquiet] if unquiet else []),

@@ -38,7 +38,7 @@ def tell(stage: Stage, told: Told, day_s: float = DAY_S) -> Result:
     told(f"the file came a second time, {len(day.second_payments())} orders were paid twice, garbage was sent")
     _wait_for_quiet(stage)
     told("all is quiet: every command is answered, every event applied")
-    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas)
+    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas, [DOMAIN])
     figures = measure(stage.settings.database, stage.schemas, DOMAIN)
     days = read_days(stage.settings.database)
     replaced = tuple(kill.replaced_by(stage.services.pid(kill.name)) for kill in kills)

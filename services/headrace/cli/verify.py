@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from headrace.cli.options import AsJson, print_json
+from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.kernel.errors import Misconfigured
 
 
@@ -23,9 +23,13 @@ def verify(
         list[Path] | None, typer.Option(help="What clients saw, as the load generator writes it; for each of them.")
     ] = None,
     logs: Annotated[Path | None, typer.Option(help="The folder of the handlers' *.log files.")] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option(help="A domain to verify, and no other; for each of them.")
+    ] = None,
+    app_path: AppPath = SHIPPED,
     as_json: AsJson = False,
 ) -> None:
-    """Read the topics and tables of a quiet system and check them; exit code 1 when something is wrong.
+    """Read the topics and tables of an application, quiet by now, and check them; exit code 1 when something is wrong.
 
     Exit code 2 when they cannot be reached or are empty, or when a history or the logs cannot be read.
     """
@@ -39,10 +43,11 @@ def verify(
     for name, address in (("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers), ("DATABASE_URL", database_url)):
         if not address:
             raise Misconfigured(f"{name} is not set: try `headrace local up`, which prints it")
+    domains = domain or [aggregate.name for aggregate in load_app(app_path).aggregates]
     try:
         evidence = verifier.Evidence(tuple(history or ()), logs)
         report = verifier.verify(
-            bootstrap_servers, database_url, schemas, dedup_window_s=dedup_window_s, evidence=evidence
+            bootstrap_servers, database_url, schemas, domains, dedup_window_s=dedup_window_s, evidence=evidence
         )
     except verifier.CannotVerify as error:
         raise Misconfigured(str(error)) from error
