@@ -11,13 +11,13 @@ from msgspec import structs
 from handler.bells import Bell, Engrave, Rang, Ring, Smash, Touch, bell_codec, bells
 from handler.desk import START, WRITER, Desk, bell_desk, command_id, order_desk
 from headrace.avro.codec import Undecodable
-from headrace.handler.loop import Handler
 from headrace.handler.replies import MAX_EVENT_BYTES, Answer
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta, EventMeta, Outcome
 from headrace.orders.commands import CancelOrder, CreateOrder, PayOrder, ShipOrder
 from headrace.orders.decider import Order
 from headrace.orders.events import Line, OrderCancelled, OrderCreated
+from headrace.transactional.loop import TransactionalLoop
 
 CREATE = CreateOrder(
     lines=[Line("A", "a thing", 2, 50)], currency="GBP", customer="ann", business_date=date(2010, 12, 1)
@@ -201,7 +201,7 @@ def test_two_frames_lie_between_the_loop_and_a_decision() -> None:
     desk = Desk(structs.replace(bells, decide=decide), bell_codec())
     desk.ask("b", Ring(1))
     assert seen == [["_decide", "answer"]]
-    assert "answer" in Handler.run_once.__code__.co_names
+    assert "answer" in TransactionalLoop.run_once.__code__.co_names
 
 
 def test_a_cancelled_order_owes_what_was_paid() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from headrace.handler.loop import has_moved
 from headrace.kernel.errors import Fault
+from headrace.transactional.offsets import has_moved
 
 ONE, TWO = ("orders.commands", 1), ("orders.commands", 2)
 WANTED = {ONE: 10, TWO: 20}

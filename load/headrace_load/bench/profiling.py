@@ -6,7 +6,7 @@ import pstats
 from typing import Final
 
 from headrace.app import app
-from headrace.handler.loop import Handler
+from headrace.handler.loop import open_handler
 from headrace_load.bench.stage import Stage
 from headrace_load.bench.traffic import Frame
 
@@ -21,7 +21,7 @@ def profile_handler(stage: Stage, commands: list[Frame]) -> pstats.Stats:
     stage.reset()
     stage.store(stage.orders.command_topic, commands)
     profile = cProfile.Profile()
-    handler = Handler(app, stage.orders.name, "bench", stage.settings)
+    handler = open_handler(app, stage.orders.name, "bench", stage.settings)
     try:
         while not handler.run_once():
             pass

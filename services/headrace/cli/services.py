@@ -37,9 +37,9 @@ def handle(
     app_path: AppPath = SHIPPED,
 ) -> None:
     """Answer the commands of an aggregate, exactly once."""
-    from headrace.handler.loop import Handler  # noqa: PLC0415
+    from headrace.handler.loop import open_handler  # noqa: PLC0415
 
-    _run(lambda settings, health: Handler(load_app(app_path), aggregate, slot, settings, health))
+    _run(lambda settings, health: open_handler(load_app(app_path), aggregate, slot, settings, health))
 
 
 def project(

@@ -9,13 +9,10 @@ It goes on in steps, each a request or a chunk of records: between two of them t
 partitions that it has, and takes part in its group.
 """
 
-import math
-import time
 from collections.abc import Callable, Collection, Generator
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from structlog import get_logger
 
@@ -31,10 +28,8 @@ from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Writer
 from headrace.settings import Settings
+from headrace.transactional.offsets import settled_offsets
 
-PATIENCE_S: Final = 0.25
-"""How long one request for settled offsets waits, since the partitions that run already wait with it."""
-TELL_S: Final = 15.0
 States: TypeAlias = dict[int, dict[str, Versioned | bytes]]
 """The newest record of each aggregate, by partition number and aggregate id."""
 
@@ -83,27 +78,9 @@ class Takeover:
             partitions[number] = partition
         return partitions, {place: max(offset, 0) for place, offset in starts.items()}
 
-    def settled_offsets(
-        self, consumer: BatchConsumer, places: list[Place], limit_s: float = math.inf
-    ) -> Generator[None, None, dict[Place, int]]:
-        """Step 1: the group's offsets, once no open transaction can still change them.
-
-        A predecessor's transaction ends by its restart or by its timeout; a broker that lost its way may take longer.
-        A takeover waits for as long as it takes, since to start anew would not help. After `limit_s` a `Fault`.
-        """
-        began = told = time.monotonic()
-        while True:
-            try:
-                return consumer.committed(places, PATIENCE_S)
-            except KafkaException as error:
-                why, now = error.args[0].str(), time.monotonic()
-            if now - began > limit_s:
-                raise Fault(f"the group's offsets stay unsettled: {why}")
-            if now - told > TELL_S:
-                log.warning("the group's offsets are not settled yet", seconds=round(now - began), why=why)
-                told = now
-            self._failpoints.reach("restoring")
-            yield
+    def settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> Generator[None, None, dict[Place, int]]:
+        """Step 1: the group's offsets, once no open transaction can still change them."""
+        return settled_offsets(consumer, places, self._failpoints.reach)
 
     def _refuse_lost_offsets(self, starts: dict[Place, int], ends: dict[Place, int]) -> Generator[None, None, None]:
         """Without its offsets the group would answer every command again: better it stops and says so.

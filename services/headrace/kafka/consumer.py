@@ -64,9 +64,13 @@ class Owner(Protocol):
 
 
 class Batch(Struct, frozen=True):
-    """Records in offset order per partition; `first` is its first offset here, `next` the one after its last."""
+    """Records in offset order per partition, and where each comes from.
+
+    `first` is a partition's first offset here, `next` the one after its last.
+    """
 
     messages: list[Record]
+    places: list[Place]
     first: dict[Place, int]
     next: dict[Place, int]
 
@@ -125,6 +129,10 @@ class BatchConsumer:
         found = self._client.position([TopicPartition(*place) for place in places])
         return {(entry.topic, entry.partition): entry.offset for entry in found}
 
+    def next_offset(self, place: Place) -> int:
+        """The offset of an owned partition's next record: what comes before it is handed out."""
+        return self._expected[place]
+
     def commit_as_hint(self, offsets: dict[Place, int]) -> None:
         """Tell Kafka the offsets for lag tools; nothing depends on it, so nothing waits for it."""
         self._client.commit(
@@ -151,6 +159,7 @@ class BatchConsumer:
     def _owned(self, messages: list[Record]) -> Batch | None:
         expected = self._expected
         kept: list[Record] = []
+        places: list[Place] = []
         first: dict[Place, int] = {}
         after: dict[Place, int] = {}
         for message in messages:
@@ -172,8 +181,9 @@ class BatchConsumer:
                 continue
             after[place] = offset + 1
             kept.append(message)
+            places.append(place)
         expected.update(after)
-        return Batch(kept, first, after) if kept else None
+        return Batch(kept, places, first, after) if kept else None
 
     def _take_a_step(self) -> bool:
         """Get on with making the next partitions ready; says whether more of that is to be done."""

@@ -1,0 +1,53 @@
+"""Where a group stands, once nobody's open transaction can still change it."""
+
+import math
+import time
+from collections.abc import Callable, Generator
+from typing import Final
+
+from confluent_kafka import KafkaException
+from structlog import get_logger
+
+from headrace.kafka.consumer import BatchConsumer, Place
+from headrace.kernel.errors import Fault
+
+PATIENCE_S: Final = 0.25
+"""How long one request for settled offsets waits, since the partitions that run already wait with it."""
+TELL_S: Final = 15.0
+
+log = get_logger("headrace.loop")
+
+
+def settled_offsets(
+    consumer: BatchConsumer, places: list[Place], reach: Callable[[str], None], limit_s: float = math.inf
+) -> Generator[None, None, dict[Place, int]]:
+    """The group's offsets, -1001 where it has none, in steps; after `limit_s` a `Fault`.
+
+    A predecessor's transaction ends by its restart or by its timeout; a broker that lost its way may take longer. A
+    takeover waits for as long as it takes, since to start anew would not help.
+    """
+    began = told = time.monotonic()
+    while True:
+        try:
+            return consumer.committed(places, PATIENCE_S)
+        except KafkaException as error:
+            why, now = error.args[0].str(), time.monotonic()
+        if now - began > limit_s:
+            raise Fault(f"the group's offsets stay unsettled: {why}")
+        if now - told > TELL_S:
+            log.warning("the group's offsets are not settled yet", seconds=round(now - began), why=why)
+            told = now
+        reach("restoring")
+        yield
+
+
+def has_moved(settled: dict[Place, int], wanted: dict[Place, int]) -> bool:
+    """Whether the group's offsets are those that a transaction wanted; all of them are, or none, since it is one.
+
+    `Fault` when they are neither: another process has gone on with a partition, and the state here is out of date.
+    """
+    if all(settled[place] == offset for place, offset in wanted.items()):
+        return True
+    if all(settled[place] < offset for place, offset in wanted.items()):
+        return False
+    raise Fault("another process has taken over partitions of an unanswered commit: this one restores anew")
