@@ -214,7 +214,7 @@ class Running:
             consumer.close()
         self._groups.clear()
         self._ends.clear()
-        topics = {topic for aggregate in self.app.aggregates for topic in aggregate.topics}
+        topics = {topic for owner in (*self.app.aggregates, *self.app.reactors) for topic in owner.topics}
         existing = topics & set(self.admin.list_topics(timeout=10).topics)
         for future in self.admin.delete_topics(sorted(existing)).values() if existing else ():
             future.result()

@@ -11,14 +11,14 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.observe import metrics
-from headrace.observe.counting import HandlerMetrics, ProjectorMetrics, Tally
+from headrace.observe.counting import HandlerMetrics, ProjectorMetrics, ReactorMetrics, Tally
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag
 from headrace.observe.states import STATES, Held, Watched, reference
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 UNITS = ("seconds", "records", "bytes", "ratio", "info")
-COUNTED = ("keys", "partitions", "aggregates", "position", "ready")
+COUNTED = ("keys", "partitions", "aggregates", "position", "ready", "timers")
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def exposed() -> str:
     handler = HandlerMetrics("orders")
     told = Tally([("PayOrder", "accepted", ""), ("PayOrder", "refused", "NotPlaced")], ["OrderPaid"])
     handler.answered([told], [("orders.commands", "Undecodable")])
+    ReactorMetrics("transfer_process").reacted(["accounts.commands"], [("transfers.events", "KeyError")])
     projector = ProjectorMetrics("orders_v1")
     projector.applied(1, 1, [("orders.events", "KeyError")])
     group = "headrace.handle.orders"
@@ -62,7 +63,7 @@ def test_names_have_one_prefix_and_base_units_and_labels_hold_no_ids() -> None:
             assert it.name.endswith((*UNITS, *COUNTED))
         assert set(it.labels) <= {
             "aggregate", "code", "command", "event", "group", "librdkafka", "outcome", "partition", "projection",
-            "python", "reason", "result", "rung", "topic", "version",
+            "python", "reactor", "reason", "result", "rung", "topic", "version",
         }  # fmt: skip
         assert it.text.endswith(".")
 

@@ -17,7 +17,7 @@ from headrace.cli.importing import import_files
 from headrace.cli.metrics import metrics
 from headrace.cli.options import in_one_line
 from headrace.cli.sending import send, tail
-from headrace.cli.services import handle, project
+from headrace.cli.services import handle, project, react
 from headrace.cli.topics import migrate
 from headrace.cli.verify import verify
 from headrace.kernel.errors import Fault, Misconfigured
@@ -38,7 +38,7 @@ app.add_typer(local.app, name="local", help="Kafka and Postgres as local process
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
-for command in (migrate, handle, project, send, tail, verify, demo, metrics):
+for command in (migrate, handle, react, project, send, tail, verify, demo, metrics):
     app.command()(command)
 app.command(name="import")(import_files)
 

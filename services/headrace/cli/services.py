@@ -1,4 +1,4 @@
-"""`headrace handle` and `headrace project`: the services."""
+"""`headrace handle`, `headrace react` and `headrace project`: the services."""
 
 import signal
 from collections.abc import Callable
@@ -40,6 +40,17 @@ def handle(
     from headrace.handler.loop import open_handler  # noqa: PLC0415
 
     _run(lambda settings, health: open_handler(load_app(app_path), aggregate, slot, settings, health))
+
+
+def react(
+    reactor: Annotated[str, typer.Argument(help="A reactor of the app.")],
+    slot: Annotated[str, typer.Option(help="This process's place; one process a slot.", envvar="HEADRACE_SLOT")] = "0",
+    app_path: AppPath = SHIPPED,
+) -> None:
+    """Send the commands that follow from events and outcomes, exactly once."""
+    from headrace.reactor.loop import open_reactor  # noqa: PLC0415
+
+    _run(lambda settings, health: open_reactor(load_app(app_path), reactor, slot, settings, health))
 
 
 def project(

@@ -33,7 +33,8 @@ def create(
 def check(app_path: AppPath = SHIPPED) -> None:
     """Compare the topics with what they must be."""
     settings = read_settings()
-    refuse_other_topics(admin_client(settings), load_app(app_path).aggregates, settings)
+    listed = load_app(app_path)
+    refuse_other_topics(admin_client(settings), (*listed.aggregates, *listed.reactors), settings)
     typer.echo("all topics are as they must be")
 
 

@@ -20,6 +20,7 @@ from headrace.kernel.errors import (
 from headrace.kernel.message import CommandMeta
 
 MAX_ID_LENGTH: Final = 200
+MAX_CAUSATION_LENGTH: Final = 300  # an event's id has its aggregate's in it, and can cause a command
 # Without a group, which would cost the match half as much again.
 is_uuid: Final = re.compile(r"H{8}-H{4}-H{4}-H{4}-H{12}".replace("H", "[0-9a-fA-F]")).fullmatch
 
@@ -44,7 +45,7 @@ class Admission(Struct, frozen=True):
         if (
             (actor is not None and (len(actor) > MAX_ID_LENGTH or "\0" in actor))
             or (correlation_id is not None and (len(correlation_id) > MAX_ID_LENGTH or "\0" in correlation_id))
-            or (causation_id is not None and (len(causation_id) > MAX_ID_LENGTH or "\0" in causation_id))
+            or (causation_id is not None and (len(causation_id) > MAX_CAUSATION_LENGTH or "\0" in causation_id))
         ):
             raise EnvelopeInvalid
         issued_at, expected_version = meta.issued_at, meta.expected_version

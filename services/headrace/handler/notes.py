@@ -30,9 +30,10 @@ TRACE: Final = "traceparent"
 
 
 class Note(Struct, frozen=True):
-    """A parked record's headers: its kind, its origin in the command topic, and what else its kind has."""
+    """A parked record's headers: its kind, its origin, and what else its kind has."""
 
     kind: str
+    topic: str
     offset: int
     log_time: int
     aggregate_id: str = ""
@@ -80,6 +81,7 @@ def read_note(record: Record) -> Note:
     try:
         return Note(
             text("headrace-parking") or ALONE,
+            text("kafka_dlt-original-topic"),
             int(found["kafka_dlt-original-offset"]),
             int(found["kafka_dlt-original-timestamp"]),
             text("headrace-aggregate-id"),

@@ -57,6 +57,11 @@ class Parking:
         """How many aggregates are parked, and how many records wait, batches under way left out."""
         return len(self._queues), self._size_before.records
 
+    @property
+    def keys(self) -> list[str]:
+        """The aggregates that are parked, batches under way left out."""
+        return list(self._queues)
+
     def queue(self, name: str) -> list[Waiting]:
         """The commands of that aggregate that wait, the first one first; none when it is not parked."""
         changed = self._changed.get(name)

@@ -1,14 +1,16 @@
-"""The four topics of a domain: how they are made, and the check at start that they still are as they must be."""
+"""The topics of domains and reactors: how they are made, and the check at start that they are as they must be."""
 
 import time
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
+from headrace.kafka.compaction import LAG
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.reactor import Reactor
 from headrace.settings import Settings
 
 DAY_MS: Final = 86_400_000
@@ -16,9 +18,12 @@ REPLICAS: Final = {"local": 1, "production": 3}
 IN_SYNC: Final = {"local": 1, "production": 2}
 TIMEOUT_S: Final = 30.0
 
+Owner: TypeAlias = Aggregate[Any, Any, Any] | Reactor
+"""What topics belong to."""
 
-def wanted_topics(aggregate: Aggregate[Any, Any, Any], profile: str) -> dict[str, dict[str, str]]:
-    """The settings of each of the domain's topics, by name."""
+
+def wanted_topics(owner: Owner, profile: str) -> dict[str, dict[str, str]]:
+    """The settings of each topic of a domain, or of a reactor, by name."""
     common = {
         "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": str(IN_SYNC[profile]),
@@ -28,12 +33,15 @@ def wanted_topics(aggregate: Aggregate[Any, Any, Any], profile: str) -> dict[str
     # The journal must have copied an event long before compaction may remove it: six hours lie between.
     happened = common | {
         "cleanup.policy": "compact",
-        "min.compaction.lag.ms": str(DAY_MS // 4),
+        LAG: str(DAY_MS // 4),
         "max.message.bytes": "2097152",
     }
     # What is set aside comes with a reason in its headers, so it may be larger than what was sent.
     parked = common | {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "2097152"}
-    return dict(zip(aggregate.topics, (asked, happened, asked, parked), strict=True))
+    if isinstance(owner, Reactor):
+        timers = {name: value for name, value in happened.items() if name != LAG}
+        return dict(zip(owner.topics, (timers, parked), strict=True))
+    return dict(zip(owner.topics, (asked, happened, asked, parked), strict=True))
 
 
 def create_topics(
@@ -41,12 +49,13 @@ def create_topics(
 ) -> list[str]:
     """Create the topics that are missing, with `overrides` of their settings; returns their names."""
     existing = admin.list_topics(timeout=TIMEOUT_S).topics
+    owners: tuple[Owner, ...] = (*app.aggregates, *app.reactors)
     missing = [
         NewTopic(
             name, settings.partitions, REPLICAS[settings.profile], config=_only(config | (overrides or {}), config)
         )
-        for aggregate in app.aggregates
-        for name, config in wanted_topics(aggregate, settings.profile).items()
+        for owner in owners
+        for name, config in wanted_topics(owner, settings.profile).items()
         if name not in existing
     ]
     created = []
@@ -82,18 +91,16 @@ def _is_led(topic: Any) -> bool:
     return topic.error is None and all(entry.leader >= 0 for entry in topic.partitions.values())
 
 
-def refuse_other_topics(
-    admin: AdminClient, aggregates: tuple[Aggregate[Any, Any, Any], ...], settings: Settings
-) -> None:
+def refuse_other_topics(admin: AdminClient, owners: tuple[Owner, ...], settings: Settings) -> None:
     """`Misconfigured` names each topic that is missing or not as it must be, and what to do."""
-    problems = [problem for aggregate in aggregates for problem in _problems(admin, aggregate, settings)]
+    problems = [problem for owner in owners for problem in _problems(admin, owner, settings)]
     if problems:
         raise Misconfigured("; ".join(problems))
 
 
-def _problems(admin: AdminClient, aggregate: Aggregate[Any, Any, Any], settings: Settings) -> list[str]:
+def _problems(admin: AdminClient, owner: Owner, settings: Settings) -> list[str]:
     existing = admin.list_topics(timeout=TIMEOUT_S).topics
-    wanted = wanted_topics(aggregate, settings.profile)
+    wanted = wanted_topics(owner, settings.profile)
     missing = [name for name in wanted if name not in existing]
     if missing:
         return [f"topics {', '.join(missing)} do not exist: run `headrace topics create`"]
@@ -111,7 +118,7 @@ def _problems(admin: AdminClient, aggregate: Aggregate[Any, Any, Any], settings:
                 f"{': set HEADRACE_PROFILE=local for a single broker' if replicas == 1 else ''}"
             )
     # A local log may be compacted at once, to see what then is lost; any other is somebody's history.
-    guard = () if settings.profile == "local" else ("min.compaction.lag.ms",)
+    guard = () if settings.profile == "local" else (LAG,)
     resources = {ConfigResource(ConfigResource.Type.TOPIC, name): name for name in wanted}
     for resource, future in admin.describe_configs(list(resources), request_timeout=TIMEOUT_S).items():
         problems += _differences(resources[resource], wanted[resources[resource]], future.result(), guard)

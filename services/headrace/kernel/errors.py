@@ -39,7 +39,7 @@ class AggregateIdInvalid(Rejected):
 
 
 class EnvelopeInvalid(Rejected):
-    """Actor, correlation id and causation id have at most 200 characters, and NUL is none of them."""
+    """Actor and correlation id have at most 200 characters, a causation id has 300, and NUL is none of them."""
 
 
 class CommandIdInvalid(Rejected):

@@ -57,12 +57,16 @@ class Reactor(Struct, frozen=True, kw_only=True):
 
     `events` names the aggregates whose events are read, `answers` those whose outcomes are, as far as they answer
     commands of this reactor. All that is read of one aggregate id comes in its order; between two ids there is none.
+    `process` names the aggregate whose state is the process, and `waits_for(state)` says which step it waits for, None
+    when it is over: for `headrace processes`.
     """
 
     name: str
     events: tuple[str, ...]
     answers: tuple[str, ...]
     react: Callable[[Fact[Any] | Answered], Sequence[Reaction]]
+    process: str = ""
+    waits_for: Callable[[Any], str | None] = lambda _state: None
 
     def __post_init__(self) -> None:
         """Refuse a name that could not stand in the name of a topic, and a reactor that reads nothing."""
@@ -71,9 +75,19 @@ class Reactor(Struct, frozen=True, kw_only=True):
             raise Misconfigured(f"reactor {self.name}: name the aggregates whose events it reads")
 
     @property
+    def actor(self) -> str:
+        """Who asks, in the commands that it sends."""
+        return f"reactor/{self.name}"
+
+    @property
     def timer_topic(self) -> str:
         """Where timers lie until they fire; compacted."""
         return f"{self.name}.timers"
+
+    @property
+    def topics(self) -> tuple[str, str]:
+        """The topics that are its own."""
+        return self.timer_topic, self.parked_topic
 
     @property
     def parked_topic(self) -> str:

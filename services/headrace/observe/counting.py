@@ -56,6 +56,19 @@ class HandlerMetrics:
         self._dead_letters.add_all(Counter(dead))
 
 
+class ReactorMetrics:
+    """What a reactor counts."""
+
+    def __init__(self, reactor: str) -> None:
+        self._sent = Counts(metrics.MESSAGES_SENT, reactor)
+        self._dead_letters = Counts(metrics.DEAD_LETTERS)
+
+    def reacted(self, topics: Iterable[str], dead: Iterable[tuple[str, str]]) -> None:
+        """What a committed batch led to: the topics of what was sent, and what was parked, by topic and why."""
+        self._sent.add_all(Counter(topics))
+        self._dead_letters.add_all(Counter(dead))
+
+
 class ProjectorMetrics:
     """What a projector counts."""
 

@@ -67,6 +67,12 @@ EVENTS_APPLIED: Final = _counter(
     "headrace_events_applied_total", "Events that a projector has dealt with, parked ones included.", "projection"
 )
 ROWS_WRITTEN: Final = _counter("headrace_rows_written_total", "Rows that a projector has written.", "projection")
+MESSAGES_SENT: Final = _counter(
+    "headrace_messages_sent_total",
+    "Commands that a reactor has sent, and timers that it has set or taken back, by topic.",
+    "reactor",
+    "topic",
+)
 DEAD_LETTERS: Final = _counter(
     "headrace_dead_letters_total",
     "Records set aside or parked with their key, by the topic they came from and why; KeyParked waits behind another.",

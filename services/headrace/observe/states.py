@@ -13,11 +13,12 @@ from headrace.observe.metrics import FAMILIES, REGISTRY, Family
 
 
 class Held(Struct, frozen=True):
-    """What a service has in memory or parked: the keys that are parked, their records, and its aggregates."""
+    """What a service has in memory or parked: parked keys, their records, aggregates, timers."""
 
     parked_keys: int = 0
     parked_records: int = 0
     aggregates: int = 0
+    timers: int = 0
 
 
 def total(parts: Iterable[Held]) -> Held:
@@ -75,6 +76,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "headrace_parked_keys": ("Aggregates that wait because our code broke on one of their records.", ("group",)),
     "headrace_parked_records": ("Records that wait with parked aggregates, the first one included.", ("group",)),
     "headrace_aggregates": ("Aggregates in a handler's memory.", ("group",)),
+    "headrace_timers": ("Timers of a reactor that have not fired yet.", ("group",)),
     "headrace_projection_lag_seconds": ("Lag of the owned partition that is furthest behind.", ("projection",)),
     "headrace_projection_rebuild_ratio": ("Share of the owned partitions' offsets that is applied.", ("projection",)),
 }
@@ -99,6 +101,7 @@ def _states(watched: Watched) -> Iterator[tuple[str, list[str], float]]:
         yield from _progress(watched.projection, found.values())
     else:
         yield "headrace_aggregates", group, held.aggregates
+        yield "headrace_timers", group, held.timers
 
 
 def _progress(projection: str, found: Iterable[Behind]) -> Iterator[tuple[str, list[str], float]]:

@@ -1,18 +1,13 @@
 """What a projector's positions are compared with when it takes partitions over: the topics as Kafka has them."""
 
-import time
-from typing import Final
-
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S
+from headrace.kafka.compaction import whole_from
 from headrace.kafka.consumer import Place
-from headrace.kafka.reading import list_offsets
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.checkpoint import Origin
-
-LAG: Final = "min.compaction.lag.ms"
 
 
 def find_origin(admin: AdminClient, topics: list[str]) -> Origin:
@@ -46,26 +41,11 @@ def refuse_impossible(
 def refuse_compacted(admin: AdminClient, projector: str, rewound: dict[Place, int]) -> None:
     """`Misconfigured` unless Kafka is sure to hold every event from these positions on.
 
-    A database that went back in time reads the events again. Kafka keeps what is younger than the topic's
-    min.compaction.lag.ms whole; of what is older, compaction may have left each aggregate's newest event only.
+    A database that went back in time reads the events again.
     """
-    now_ms = int(time.time() * 1000)
-    lags = {topic: _compaction_lag_ms(admin, topic) for topic in {topic for topic, _ in rewound}}
-    specs = {place: OffsetSpec.for_timestamp(now_ms - lags[place[0]]) for place in rewound}
-    ends = list_offsets(admin, dict.fromkeys(rewound, OffsetSpec.latest()))
-    for place, info in list_offsets(admin, specs).items():
-        whole_from = info.offset if info.offset >= 0 else ends[place].offset
-        if rewound[place] < whole_from:
+    for place, whole in whole_from(admin, rewound).items():
+        if rewound[place] < whole:
             raise Misconfigured(
                 f"{projector}: the database went back to offset {rewound[place]} of {place[0]}[{place[1]}], and Kafka "
-                f"may have compacted events below {whole_from}: fill the view anew from a journal that has them"
+                f"may have compacted events below {whole}: fill the view anew from a journal that has them"
             )
-
-
-def _compaction_lag_ms(admin: AdminClient, topic: str) -> int:
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    try:
-        found = admin.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_S)[resource].result()
-    except KafkaException as error:
-        raise Fault(f"the brokers do not tell the settings of {topic}: {error.args[0].str()}") from error
-    return int(found[LAG].value)

@@ -114,7 +114,7 @@ class TransactionalLoop:
 
     def run_once(self) -> bool:
         """One batch in one transaction, and one with what is due; says whether there was a batch."""
-        due = self._work.due(self._parts)
+        due = self._work.due({place: part for place, part in self._parts.items() if place not in self.stopped})
         if due:
             self._write_due(due)
         batch = self._consumer.poll(POLL_S)
@@ -188,9 +188,11 @@ class TransactionalLoop:
     def _write_due(self, due: dict[Place, list[Any]]) -> None:
         """A transaction of its own, fenced by the offsets as they are: another owner's generation refuses it."""
         metadata = self._consumer.group_metadata()
-        if metadata is None:
-            return
         touched = {place: self._parts[place] for place in due}
+        if metadata is None:
+            for part in touched.values():
+                part.discard()
+            return
         try:
             self._producer.begin()
             for place, answers in due.items():

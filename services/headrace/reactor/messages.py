@@ -1,0 +1,139 @@
+"""What goes out for a reaction: commands, with ids that follow from what they are a reaction to, and timers.
+
+A timer is a command that lies in the reactor's own topic until its time has come. Its headers say when that is and
+where it then goes; its key is its name and the process's id.
+
+headrace-due    when, in milliseconds since 1970
+headrace-topic  where the command goes
+headrace-key    the aggregate that it goes to
+headrace-fired  of a tombstone: the offset of the timer that has fired, or was taken back when it is missing
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import murmur2
+from msgspec import Struct
+
+from headrace.avro.codec import Codec
+from headrace.handler.notes import Headers
+from headrace.kafka.consumer import Place
+from headrace.kernel.app import App
+from headrace.kernel.errors import Fault
+from headrace.kernel.message import CommandMeta
+from headrace.kernel.reactor import Reaction, Reactor, Schedule, Send, Unschedule
+
+IDS: Final = uuid.UUID("5e1d2a5c-8f43-5b6e-9f0a-6c1b0d9e7a42")
+"""The namespace of derived command ids."""
+DUE: Final = "headrace-due"
+TOPIC: Final = "headrace-topic"
+KEY: Final = "headrace-key"
+FIRED: Final = "headrace-fired"
+
+
+class Message(Struct, frozen=True):
+    """A record to be written; a `value` of None is a tombstone."""
+
+    topic: str
+    partition: int
+    key: str
+    value: bytes | None
+    headers: Headers
+
+
+class Cause(Struct, frozen=True):
+    """What a reaction is to: the id that derived ids follow from, the process's id, and what commands say of both."""
+
+    id: str
+    process_id: str
+    correlation_id: str
+    causation_id: str
+    trace: Headers
+
+
+class Timer(Struct, frozen=True):
+    """A command that waits for its time, in milliseconds: where it lies, and where it then goes."""
+
+    key: str
+    offset: int
+    due_at: int
+    topic: str
+    aggregate_id: str
+    frame: bytes
+
+
+class Messages:
+    """Writes the reactions of one reactor."""
+
+    def __init__(self, app: App, reactor: Reactor, codec: Codec, partitions: int) -> None:
+        self._topics = {aggregate.name: aggregate.command_topic for aggregate in app.aggregates}
+        self._taken = {aggregate.name: aggregate.command_types for aggregate in app.aggregates}
+        self._reactor = reactor
+        self._codec = codec
+        self._partitions = partitions
+
+    def of(self, reactions: Sequence[Reaction], cause: Cause) -> list[Message]:
+        """The records that a reaction leads to; `Fault` for a command that its aggregate does not take."""
+        sent: dict[str, int] = {}
+        return [self._of_one(reaction, cause, sent) for reaction in reactions]
+
+    def fired(self, timer: Timer) -> list[Message]:
+        """The timer's command, and the tombstone that says so."""
+        name, _, process_id = timer.key.partition("/")
+        return [
+            Message(timer.topic, self._partition(timer.aggregate_id), timer.aggregate_id, timer.frame, []),
+            self._timer(name, process_id, None, [(FIRED, str(timer.offset))]),
+        ]
+
+    def again(self, timer: Timer) -> Message:
+        """The timer once more: a tombstone that was meant for an earlier one lies behind it in the log."""
+        name, _, process_id = timer.key.partition("/")
+        headers = [(DUE, str(timer.due_at)), (TOPIC, timer.topic), (KEY, timer.aggregate_id)]
+        return self._timer(name, process_id, timer.frame, headers)
+
+    def _of_one(self, reaction: Reaction, cause: Cause, sent: dict[str, int]) -> Message:
+        if isinstance(reaction, Unschedule):
+            return self._timer(reaction.name, cause.process_id, None, [])
+        send = reaction.send if isinstance(reaction, Schedule) else reaction
+        topic, frame = self._command(send, cause, sent)
+        if isinstance(reaction, Schedule):
+            headers = [(DUE, str(reaction.due_at)), (TOPIC, topic), (KEY, send.aggregate_id)]
+            return self._timer(reaction.name, cause.process_id, frame, headers)
+        return Message(topic, self._partition(send.aggregate_id), send.aggregate_id, frame, cause.trace)
+
+    def _command(self, send: Send, cause: Cause, sent: dict[str, int]) -> tuple[str, bytes]:
+        if type(send.command) not in self._taken.get(send.aggregate, ()):
+            raise Fault(
+                f"reactor {self._reactor.name} sends {type(send.command).__name__} to {send.aggregate!r}, which takes "
+                f"no such command"
+            )
+        name = f"{self._reactor.name}/{cause.id}/{send.aggregate}/{send.aggregate_id}/{type(send.command).__name__}"
+        before = sent.get(name, 0)
+        sent[name] = before + 1
+        meta = CommandMeta(
+            command_id=str(uuid.uuid5(IDS, f"{name}/{before}" if before else name)),
+            aggregate_id=send.aggregate_id,
+            actor=self._reactor.actor,
+            correlation_id=cause.correlation_id,
+            causation_id=cause.causation_id,
+        )
+        return self._topics[send.aggregate], self._codec.encode(send.command, meta)
+
+    def _timer(self, name: str, process_id: str, frame: bytes | None, headers: Headers) -> Message:
+        topic = self._reactor.timer_topic
+        return Message(topic, self._partition(process_id), f"{name}/{process_id}", frame, headers)
+
+    def _partition(self, key: str) -> int:
+        return int(murmur2(key.encode(), self._partitions))
+
+
+def read_timer(place: Place, key: bytes | None, value: bytes, offset: int, headers: Mapping[str, Any]) -> Timer:
+    """The timer that a record is; `Fault` when it is none."""
+    try:
+        due_at, topic, aggregate_id = int(headers[DUE]), headers[TOPIC].decode(), headers[KEY].decode()
+        return Timer((key or b"").decode(), offset, due_at, topic, aggregate_id, value)
+    except (LookupError, ValueError, AttributeError) as error:
+        raise Fault(
+            f"{place[0]}[{place[1]}] offset {offset} is no timer ({error}): only reactors may write to this topic"
+        ) from error

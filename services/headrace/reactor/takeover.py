@@ -1,0 +1,102 @@
+"""Taking over partitions that a reactor reads: where to go on, who waits, and which timers have not fired yet."""
+
+from collections.abc import Generator
+from typing import Any
+
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from headrace.avro.codec import Codec
+from headrace.failpoint import Failpoints
+from headrace.handler.notes import read_note
+from headrace.handler.parking import Caps, Parking
+from headrace.kafka.compaction import whole_from
+from headrace.kafka.consumer import BatchConsumer, Place, Record
+from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kernel.errors import Misconfigured
+from headrace.kernel.reactor import Reactor
+from headrace.reactor.messages import Messages
+from headrace.reactor.part import SourcePart
+from headrace.reactor.timers import TimerPart
+from headrace.settings import Settings
+from headrace.transactional.loop import Restored
+from headrace.transactional.offsets import settled_offsets
+
+
+class Takeover:
+    """Makes the partitions ready that the group gives to this process; `sources` has each topic's aggregate."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        sources: dict[str, str],
+        codec: Codec,
+        messages: Messages,
+        settings: Settings,
+        admin: AdminClient,
+        failpoints: Failpoints,
+    ) -> None:
+        self._reactor = reactor
+        self._sources = sources
+        self._codec = codec
+        self._messages = messages
+        self._settings = settings
+        self._admin = admin
+        self._failpoints = failpoints
+
+    def restore(self, consumer: BatchConsumer, places: list[Place]) -> Restored:
+        """The parts, once no predecessor can change them any more, and the offset to start from for each."""
+        settled = yield from settled_offsets(consumer, places, self._failpoints.reach)
+        timers = [place for place in places if place[0] == self._reactor.timer_topic]
+        sources = [place for place in places if place[0] in self._sources]
+        starts = self._starts(sources, settled)
+        self._refuse_compacted(starts)
+        yield
+        parts: dict[Place, Any] = {}
+        parked = yield from self._read([(self._reactor.parked_topic, n) for n in sorted({n for _, n in sources})])
+        for place in sources:
+            parking = self._parking_of(place, parked)
+            parts[place] = SourcePart(
+                self._reactor, self._sources[place[0]], self._codec, self._messages, place, parking
+            )
+        found = yield from self._read(timers)
+        for place in timers:
+            part = TimerPart(place, self._messages)
+            part.restore(record for record in found if record.partition() == place[1])
+            parts[place] = part
+        return parts, starts | self._ends
+
+    def _starts(self, places: list[Place], settled: dict[Place, int]) -> dict[Place, int]:
+        """The group's offsets; where it has none yet, the beginning: nothing that happened is passed over."""
+        new = {place: OffsetSpec.earliest() for place in places if settled[place] < 0}
+        earliest = list_offsets(self._admin, new) if new else {}
+        return {place: earliest[place].offset if place in new else settled[place] for place in places}
+
+    def _refuse_compacted(self, starts: dict[Place, int]) -> None:
+        """Where events may be missing nothing can be made of the rest."""
+        events = {place: offset for place, offset in starts.items() if place[0].endswith(".events")}
+        for place, whole in whole_from(self._admin, events).items():
+            if events[place] < whole:
+                raise Misconfigured(
+                    f"reactor {self._reactor.name} would go on at offset {events[place]} of {place[0]}[{place[1]}], "
+                    f"and Kafka may have compacted events below {whole}: set its group's offsets to where it is to go "
+                    f"on, with Kafka's own kafka-consumer-groups, and see to what lies between by hand"
+                )
+
+    def _read(self, places: list[Place]) -> Generator[None, None, list[Record]]:
+        """All that is committed in these partitions; waits for what is open to be decided."""
+        self._ends = high_watermarks(self._admin, places) if places else {}
+        earliest = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}
+        found: list[Record] = []
+        for chunk in read_to(self._settings, {place: earliest[place].offset for place in places}, self._ends):
+            found += chunk
+            self._failpoints.reach("restoring")
+            yield
+        return found
+
+    def _parking_of(self, place: Place, parked: list[Record]) -> Parking:
+        caps = Caps(self._settings.parked_keys, self._settings.parked_records, self._settings.parked_bytes)
+        parking = Parking(place, caps)
+        parking.restore(
+            record for record in parked if record.partition() == place[1] and read_note(record).topic == place[0]
+        )
+        return parking

@@ -1,0 +1,199 @@
+"""The timers of one partition: they fire once, in time, and lose nothing to restarts, aborts and each other."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.kernel.errors import Fault
+from headrace.reactor.messages import DUE, FIRED, KEY, TOPIC, Message
+from headrace.reactor.timers import TimerPart
+from reactor.reminders import messages
+
+PLACE = ("reminders.timers", 0)
+
+
+class Clock:
+    """A time that a test sets."""
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+
+    def __call__(self) -> float:
+        return self.ms
+
+
+class Log:
+    """The partition's records, and the part that reads and writes them."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.records: list[tuple[str, bytes | None, list[tuple[str, Any]]]] = []
+        self.commands: list[bytes] = []
+        self.read = 0
+        self.part = TimerPart(PLACE, messages, self.clock)
+
+    def set(self, name: str, due_at: int, frame: bytes) -> None:
+        headers = [(DUE, str(due_at)), (TOPIC, "orders.commands"), (KEY, "o-1")]
+        self.write(Message(PLACE[0], 0, f"{name}/o-1", frame, headers))
+
+    def take_back(self, name: str) -> None:
+        self.write(Message(PLACE[0], 0, f"{name}/o-1", None, []))
+
+    def write(self, message: Message) -> None:
+        if message.topic == PLACE[0]:
+            as_read = [(key, value.encode()) for key, value in message.headers]
+            self.records.append((message.key, message.value, as_read))
+        else:
+            assert message.value is not None
+            self.commands.append(message.value)
+
+    def take(self, most: int = 1_000) -> None:
+        for offset in range(self.read, min(self.read + most, len(self.records))):
+            key, value, headers = self.records[offset]
+            self.part.answer(key.encode(), value, offset, 0, lambda headers=headers: headers)
+            self.read = offset + 1
+
+    def fire(self) -> None:
+        for message in self.part.due():
+            self.write(message)
+        self.part.commit()
+
+    def restart(self, *, compacted: bool = False) -> None:
+        """Another process reads all that there is, or what compaction has left of it."""
+        self.part, self.read = TimerPart(PLACE, messages, self.clock), len(self.records)
+        newest = {key: offset for offset, (key, *_) in enumerate(self.records)}
+        for offset, (key, value, headers) in enumerate(self.records):
+            if not compacted or newest[key] == offset:
+                self.part.answer(key.encode(), value, offset, 0, lambda headers=headers: headers)
+
+
+def test_a_timer_fires_once_its_time_has_come_and_never_again() -> None:
+    log = Log()
+    log.set("payment", 1000, b"cancel")
+    log.take()
+    log.clock.ms = 999
+    log.fire()
+    assert log.commands == []
+    log.clock.ms = 1000
+    log.fire()
+    log.fire()
+    log.take()
+    log.fire()
+    assert log.commands == [b"cancel"]
+    assert log.part.held.timers == 0
+    assert log.records[-1][2] == [(FIRED, b"0")]
+
+
+def test_one_that_is_taken_back_does_not_fire() -> None:
+    log = Log()
+    log.set("payment", 1000, b"cancel")
+    log.take_back("payment")
+    log.take()
+    log.clock.ms = 2000
+    log.fire()
+    assert log.commands == []
+
+
+def test_one_that_is_set_anew_fires_at_its_new_time_alone() -> None:
+    log = Log()
+    log.set("payment", 1000, b"first")
+    log.set("payment", 3000, b"second")
+    log.take()
+    log.clock.ms = 2000
+    log.fire()
+    assert log.commands == []
+    log.clock.ms = 3000
+    log.fire()
+    assert log.commands == [b"second"]
+
+
+def test_an_aborted_transaction_leaves_it_due() -> None:
+    log = Log()
+    log.set("payment", 1000, b"cancel")
+    log.take()
+    log.clock.ms = 1000
+    assert log.part.due()
+    log.part.discard()
+    log.fire()
+    assert log.commands == [b"cancel"]
+
+
+def test_another_process_fires_what_is_left_and_nothing_twice() -> None:
+    log = Log()
+    log.set("one", 1000, b"one")
+    log.set("two", 2000, b"two")
+    log.take()
+    log.clock.ms = 1000
+    log.fire()
+    log.restart()
+    log.clock.ms = 2000
+    log.fire()
+    assert log.commands == [b"one", b"two"]
+
+
+def test_one_that_is_set_anew_while_it_fires_is_written_again_so_that_compaction_keeps_it() -> None:
+    log = Log()
+    log.set("payment", 1000, b"first")
+    log.take()
+    log.set("payment", 5000, b"second")  # in the log before the tombstone, and not read yet
+    log.clock.ms = 1000
+    log.fire()
+    log.take()
+    log.fire()
+    log.restart(compacted=True)
+    log.clock.ms = 5000
+    log.fire()
+    assert log.commands == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("headers", [[], [(DUE, b"soon"), (TOPIC, b"t"), (KEY, b"k")], [(DUE, b"1")]])
+def test_what_is_no_timer_is_named(headers: list[tuple[str, bytes]]) -> None:
+    part = TimerPart(PLACE, messages)
+    with pytest.raises(Fault, match=r"reminders.timers\[0\] offset 7 is no timer"):
+        part.answer(b"payment/o-1", b"frame", 7, 0, lambda: headers)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), st.sampled_from("ab"), st.integers(0, 20)),
+        st.tuples(st.just("take back"), st.sampled_from("ab"), st.just(0)),
+        st.tuples(st.sampled_from(["take", "fire", "abort", "restart", "wait"]), st.just(""), st.integers(1, 5)),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_whatever_happens_each_timer_fires_at_most_once_and_the_newest_of_each_name_does(
+    steps: list[tuple[str, str, int]],
+) -> None:
+    log, newest = Log(), dict[str, bytes | None]()
+    for number, (step, name, count) in enumerate(steps):
+        match step:
+            case "set":
+                newest[name] = f"{name}{number}".encode()
+                log.set(name, int(log.clock.ms) + count, f"{name}{number}".encode())
+            case "take back":
+                newest[name] = None
+                log.take_back(name)
+            case "take":
+                log.take(count)
+            case "fire":
+                log.fire()
+            case "abort":
+                log.part.due()
+                log.part.discard()
+            case "restart":
+                log.restart()
+            case "wait":
+                log.clock.ms += count
+    log.clock.ms += 100
+    for _ in range(3):
+        log.take()
+        log.fire()
+    assert len(log.commands) == len(set(log.commands))
+    assert {frame for frame in newest.values() if frame} <= set(log.commands)
+    log.restart(compacted=True)
+    assert log.part.held.timers == 0
