@@ -24,7 +24,7 @@ from headrace.kafka.clients import admin_client, reader_config
 from headrace.kafka.consumer import Place
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kafka.topics import create_topics
-from headrace.kernel.app import JOURNAL
+from headrace.kernel.app import AUDIT, BUILT_IN, JOURNAL
 from headrace.kernel.message import CommandMeta
 from headrace.local import Supervisor
 from headrace.postgres.schema import migrate
@@ -83,7 +83,7 @@ class Running:
     def start(self, name: str, *arguments: str, **env: str) -> None:
         """Start a service and keep it running; `env` adds variables."""
         if arguments[0] == "project":
-            self.projecting.add(arguments[1] if arguments[1] == JOURNAL else self.app.view(arguments[1]).schema)
+            self.projecting.add(arguments[1] if arguments[1] in BUILT_IN else self.app.view(arguments[1]).schema)
         self.services.start(name, [sys.executable, "-m", "headrace", *arguments], self.log(name), self.env | env)
 
     @property
@@ -157,8 +157,9 @@ class Running:
         return {place: last for place, (_, last) in known.items() if last}
 
     def is_quiet(self) -> bool:
-        """Every command answered, every event in every projection that was started."""
+        """Every command answered, every event in every projection that was started, every outcome in the audit."""
         ends: dict[Place, int] = {}
+        audited: dict[Place, int] = {}
         for aggregate in self.app.aggregates:
             places = [(aggregate.command_topic, number) for number in range(PARTITIONS)]
             committed = self.committed(f"headrace.handle.{aggregate.name}", aggregate.command_topic)
@@ -166,13 +167,15 @@ class Running:
                 if end and committed.get(number, -1) < end:
                     return False
             ends |= self.ends(aggregate.event_topic)
+            audited |= self.ends(aggregate.outcome_topic) if AUDIT in self.projecting else {}
         found = {
             (projector, (topic, number)): offset
             for projector, topic, number, offset in self.rows(
                 "SELECT projector, topic, partition, next_offset FROM headrace.checkpoints"
             )
         }
-        return all(found.get((name, place), 0) >= end for name in self.projecting for place, end in ends.items())
+        wanted = {name: audited if name == AUDIT else ends for name in self.projecting}
+        return all(found.get((name, place), 0) >= end for name in wanted for place, end in wanted[name].items())
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What the database answers."""

@@ -39,6 +39,7 @@ VIEW: View[Any] = View(
     name="strokes", sources=("bells",), table=TABLE, keys=lambda _: (), evolve=lambda _, row, __: row
 )
 APP = App(aggregates=(bells,), views=(VIEW,))
+OURS = ("audit", "chains", "checkpoints", "journal", "migrations", "parked", "released")
 
 
 @pytest.fixture
@@ -63,8 +64,8 @@ def tables(connection: Connection) -> set[str]:
 
 def test_an_empty_database_gets_our_tables_and_the_views(settings: Settings, connection: Connection) -> None:
     done = migrate(APP, settings)
-    assert done == ["tables of Headrace: none → 0003", "view strokes: version 1 in schema strokes_v1"]
-    ours = {f"headrace.{name}" for name in ("checkpoints", "journal", "migrations", "parked", "released")}
+    assert done == ["tables of Headrace: none → 0004", "view strokes: version 1 in schema strokes_v1"]
+    ours = {f"headrace.{name}" for name in OURS}
     assert tables(connection) == ours | {"strokes_v1.strokes", "public.strokes"}
     refuse_unmigrated(connection, APP.views)
 
@@ -75,6 +76,48 @@ def test_a_second_time_there_is_nothing_to_do(settings: Settings, connection: Co
     connection.commit()
     assert migrate(APP, settings) == []
     assert connection.execute("SELECT * FROM strokes").fetchall() == [("b", 3)]
+
+
+BEFORE_CHAINS = """
+    DROP TABLE headrace.audit, headrace.chains;
+    DROP FUNCTION headrace.refuse_change;
+    ALTER TABLE headrace.journal DROP COLUMN link, DROP COLUMN hash;
+    UPDATE headrace.migrations SET version_num = '0003';
+    INSERT INTO headrace.journal (topic, partition, "offset", aggregate_id, version, record_type, logged_at, record)
+        SELECT 'bells.events', n % 2, n, 'b' || n, 1, 'Struck', now(), '' FROM generate_series(0, 4) AS n;
+"""
+
+
+def test_rows_that_are_older_than_the_chains_stay_outside_and_it_is_said(
+    settings: Settings, connection: Connection
+) -> None:
+    migrate(APP, settings)
+    connection.execute(BEFORE_CHAINS)
+    connection.commit()
+    assert migrate(APP, settings) == [
+        "tables of Headrace: 0003 → 0004",
+        "the journal's hash chains begin behind the 5 rows that it has: those are in none",
+    ]
+    chains = "SELECT topic, partition, starts_at, unchained, length, head FROM headrace.chains ORDER BY partition"
+    assert connection.execute(chains).fetchall() == [
+        ("bells.events", 0, 5, 3, 0, None),
+        ("bells.events", 1, 4, 2, 0, None),
+    ]
+
+
+def test_a_row_outside_of_the_chain_is_refused_from_then_on(settings: Settings, connection: Connection) -> None:
+    migrate(APP, settings)
+    insert = BEFORE_CHAINS.strip().splitlines()[-2:]
+    with pytest.raises(psycopg.errors.CheckViolation, match="chained"):
+        connection.execute("\n".join(insert).encode())
+
+
+def test_the_audit_is_append_only(settings: Settings, connection: Connection) -> None:
+    migrate(APP, settings)
+    for change in ("UPDATE headrace.audit SET actor = 'x'", "DELETE FROM headrace.audit", "TRUNCATE headrace.audit"):
+        with pytest.raises(psycopg.errors.RaiseException, match=r"headrace\.audit is append-only"):
+            connection.execute(change.encode())
+        connection.rollback()
 
 
 def test_the_shipped_app_migrates(settings: Settings, connection: Connection) -> None:
@@ -95,7 +138,7 @@ def test_several_may_migrate_at_once(settings: Settings, connection: Connection)
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == ["tables of Headrace: none → 0003", "view strokes: version 1 in schema strokes_v1"]
+    assert sorted(done) == ["tables of Headrace: none → 0004", "view strokes: version 1 in schema strokes_v1"]
     refuse_unmigrated(connection, APP.views)
 
 

@@ -97,9 +97,10 @@ def test_a_view_of_something_that_is_not_there_is_refused() -> None:
         App(aggregates=(light(),), views=(view(source="moons"),))
 
 
-def test_the_name_of_the_built_in_projector_is_taken() -> None:
-    with pytest.raises(Misconfigured, match="'journal' is the name of the built-in projector"):
-        App(aggregates=(light(),), views=(view("journal"),))
+@pytest.mark.parametrize("name", ["journal", "audit"])
+def test_the_name_of_a_built_in_projector_is_taken(name: str) -> None:
+    with pytest.raises(Misconfigured, match=f"'{name}' is the name of a built-in projector"):
+        App(aggregates=(light(),), views=(view(name),))
 
 
 @pytest.mark.parametrize("name", ["Lights", "two words", "a.b", "", "1st", "lights/"])

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from headrace.app import shop
 from headrace.avro.codec import Undecodable, UnknownSchema
-from headrace.kernel.message import CommandMeta, EventMeta, Writer
+from headrace.kernel.message import CommandMeta, EventMeta, Outcome, Writer
 from headrace.orders.commands import PayOrder
 from headrace.orders.decider import Order
 from headrace.orders.events import OrderPaid
-from headrace.projector.reading import EventReader, key_of
+from headrace.projector.kind import decode_outcome, decode_whole
+from headrace.projector.reading import RecordReader, key_of, told
 from headrace.settings import Settings
 from messages import SCHEMAS, shipped_codec
 
@@ -52,8 +53,8 @@ class Consumed(Struct):
         return None
 
 
-def reader(folder: Path, patience_s: float = 20, **more: object) -> EventReader:
-    return EventReader(shop, Settings(HEADRACE_SCHEMAS=folder), patience_s=patience_s, **more)  # type: ignore[arg-type]
+def reader(folder: Path, patience_s: float = 20, **more: object) -> RecordReader:
+    return RecordReader(shop, Settings(HEADRACE_SCHEMAS=folder), patience_s=patience_s, **more)  # type: ignore[arg-type]
 
 
 def test_events_are_read_and_tombstones_left_out() -> None:
@@ -67,10 +68,21 @@ def test_a_state_is_read_when_it_is_asked_for_and_at_once_where_all_is_to_be_rig
     [(_, decoded)], _ = reader(SCHEMAS).read([broken])
     with pytest.raises(Undecodable, match="1 bytes too many"):
         decoded.state.value()
-    pairs, [(record, error)] = reader(SCHEMAS, whole=True).read([Consumed(PAID), broken])
+    pairs, [(record, error)] = reader(SCHEMAS, decode=decode_whole).read([Consumed(PAID), broken])
     assert [decoded.state for _, decoded in pairs] == [Order()]
     assert record is broken
     assert str(error) == "1 bytes too many for a OrderPaid"
+
+
+def test_an_audit_reads_outcomes_and_nothing_else() -> None:
+    outcome = Outcome(
+        command_id="c", occurred_at=1, aggregate_id="o", command_type="PayOrder", command_offset=2, body_hash=b"",
+        result="refused", version=0, events=0, correlation_id="c", causation_id="c",
+    )  # fmt: skip
+    records = [Consumed(shipped_codec().encode(outcome)), Consumed(PAID)]
+    [(_, decoded)], [(_, error)] = reader(SCHEMAS, decode=decode_outcome).read(records)
+    assert (decoded.body, told(decoded)) == (outcome, outcome)
+    assert str(error) == "a OrderPaid is no outcome"
 
 
 def test_what_is_no_event_is_told_apart_with_the_reason() -> None:

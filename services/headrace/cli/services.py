@@ -54,9 +54,9 @@ def react(
 
 
 def project(
-    view: Annotated[str, typer.Argument(help="A view of the app, or journal.")], app_path: AppPath = SHIPPED
+    view: Annotated[str, typer.Argument(help="A view of the app, or journal, or audit.")], app_path: AppPath = SHIPPED
 ) -> None:
-    """Turn events into the rows of one view, or copy them into the journal."""
+    """Turn events into the rows of one view, or copy them into the journal, or keep all outcomes in the audit."""
     from headrace.projector.loop import Projector  # noqa: PLC0415
 
     _run(lambda settings, health: Projector(load_app(app_path), view, settings, health))

@@ -10,6 +10,8 @@ from headrace.kernel.reactor import Reactor
 from headrace.kernel.view import View
 
 JOURNAL = "journal"
+AUDIT = "audit"
+BUILT_IN = (JOURNAL, AUDIT)
 
 PartT = TypeVar("PartT", Aggregate[Any, Any, Any], View[Any], Reactor)
 
@@ -29,8 +31,8 @@ class App(Struct, frozen=True, kw_only=True):
             twice = sorted({name for name in listed if listed.count(name) > 1})
             if twice:
                 raise Misconfigured(f"the app lists {', '.join(twice)} twice")
-        if JOURNAL in views:
-            raise Misconfigured(f"{JOURNAL!r} is the name of the built-in projector: call the view something else")
+        for name in set(views) & set(BUILT_IN):
+            raise Misconfigured(f"{name!r} is the name of a built-in projector: call the view something else")
         for view in self.views:
             for source in view.sources:
                 if source not in names:

@@ -12,6 +12,7 @@ from headrace.kernel.view import View
 from headrace.postgres.connection import connect
 from headrace.settings import Settings
 
+FIRST_CHAINED = "0004"
 MIGRATION_LOCK = 7_236_872_263  # any number, the same for all that migrate
 
 
@@ -25,6 +26,8 @@ def migrate(app: App, settings: Settings) -> list[str]:
         _upgrade(settings)
         if (after := _revision(connection)) != before:
             done.append(f"tables of Headrace: {before or 'none'} → {after}")
+            if before and before < FIRST_CHAINED and (older := _unchained(connection)):
+                done.append(f"the journal's hash chains begin behind the {older:,} rows that it has: those are in none")
         for view in app.views:
             if _columns(connection, view) is None:
                 _create(connection, view)
@@ -52,6 +55,11 @@ def newest_revision() -> str:
     """The revision of the newest migration, which its file is named after."""
     versions = resources.files("headrace.postgres").joinpath("migrations", "versions")
     return max(file.name.partition("_")[0] for file in versions.iterdir() if file.name.endswith(".py"))
+
+
+def _unchained(connection: psycopg.Connection[Any]) -> int:
+    (count,) = connection.execute("SELECT sum(unchained)::bigint FROM headrace.chains").fetchone() or (0,)
+    return count or 0
 
 
 def _upgrade(settings: Settings) -> None:

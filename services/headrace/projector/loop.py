@@ -15,7 +15,7 @@ from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, consumer_con
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
 from headrace.kafka.reading import list_offsets
 from headrace.kafka.topics import refuse_other_topics
-from headrace.kernel.app import JOURNAL, App
+from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, KeyParked, TooMuchParked
 from headrace.observe.counting import ProjectorMetrics
 from headrace.observe.health import Health
@@ -25,10 +25,11 @@ from headrace.postgres.checkpoint import Step, advance, positions, was_committed
 from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Connection, Session
+from headrace.projector.kind import kind_of
 from headrace.projector.origin import find_origin, refuse_compacted, refuse_impossible
 from headrace.projector.parking import Applied, Parking
-from headrace.projector.projection import Journal, Projection, ViewFold
-from headrace.projector.reading import EventReader, Pair, Unreadable, place_of
+from headrace.projector.projection import Projection
+from headrace.projector.reading import Pair, RecordReader, Unreadable, place_of, told
 from headrace.projector.reasons import reason
 from headrace.settings import Settings
 
@@ -43,7 +44,7 @@ def group_of(projector: str) -> str:
 
 
 class Work(Struct, frozen=True):
-    """One batch, read: its events, what is none, and how the checkpoints move."""
+    """One batch, read: its records, what cannot be read, and how the checkpoints move."""
 
     pairs: list[Pair]
     unreadable: list[Unreadable]
@@ -51,27 +52,23 @@ class Work(Struct, frozen=True):
 
 
 class Projector:
-    """One replica of a view's projector, or of the journal's; it owns some partitions of the event topics, alone."""
+    """One replica of a view's projector, the journal's or the audit's; it owns some partitions, alone."""
 
     def __init__(self, app: App, name: str, settings: Settings, health: Health | None = None) -> None:
         self._settings = settings
         self._failpoints = Failpoints(settings)
         self.stopping = False
         self._health = health or Health()
-        # What the journal copies, everything else is filled from: it takes nothing that does not decode to the end.
-        self._reader = EventReader(app, settings, self._is_stopping, whole=name == JOURNAL)
+        self._kind = kind = kind_of(app, name)
+        self._name = kind.name
+        self._reader = RecordReader(app, settings, self._is_stopping, decode=kind.decode)
         self._admin = admin_client(settings)
-        views = () if name == JOURNAL else (app.view(name),)
-        sources = views[0].sources if views else tuple(aggregate.name for aggregate in app.aggregates)
-        aggregates = tuple(app.aggregate(source) for source in sources)
-        refuse_other_topics(self._admin, aggregates, settings)
-        self._name = views[0].schema if views else JOURNAL
-        self._topics = [aggregate.event_topic for aggregate in aggregates]
+        refuse_other_topics(self._admin, kind.aggregates, settings)
         self._session = Session(settings, f"headrace {self._name}", self._is_stopping)
         connection = self._session.connection
-        refuse_unmigrated(connection, views)
+        refuse_unmigrated(connection, (kind.view,) if kind.view else ())
         connection.commit()
-        self._projection: Projection = ViewFold(connection, views[0]) if views else Journal()
+        self._projection: Projection = kind.projection(connection)
         self._parking = Parking(self._name)
         self._applied = Applied()
         self._positions: dict[Place, int] = {}
@@ -83,7 +80,7 @@ class Projector:
         )
         self._consumer = BatchConsumer(
             consumer_config(settings, group),
-            self._topics,
+            kind.topics,
             self,
             settings.batch_size,
             min(settings.window_ms, 20) / 1000,
@@ -128,7 +125,7 @@ class Projector:
         self._observed.acquiring(places)
         asked = sorted(places)
         starts = self._offsets(asked, OffsetSpec.earliest())
-        origin = find_origin(self._admin, self._topics)
+        origin = find_origin(self._admin, self._kind.topics)
         yield
         found: dict[Place, int] = {}
 
@@ -164,7 +161,7 @@ class Projector:
     def _tell(self, batch: Batch, work: Work, timing: Timing) -> None:
         """The batch is committed: whoever looks at this process learns of it."""
         log_times = {(step.topic, step.partition): step.log_time for step in work.steps}
-        asked_at = work.pairs[0][1].meta.occurred_at if work.pairs else batch.messages[0].timestamp()[1]
+        asked_at = told(work.pairs[0][1]).occurred_at if work.pairs else batch.messages[0].timestamp()[1]
         parked = [(record.topic(), type(error or KeyParked()).__name__) for record, error in self._applied.parked]
         self._metrics.applied(len(batch.messages), self._applied.rows, parked)
         self._observed.committed(batch, timing, log_times, asked_at)
@@ -181,7 +178,7 @@ class Projector:
         except Exception as error:
             if judge(error) is not Rung.POISON:
                 raise
-            self._refuse_in_journal(work, error)
+            self._refuse_to_skip(work, error)
             self._persist(work, search=True)
 
     def _halt(self, batch: Batch, why: TooMuchParked) -> None:
@@ -221,19 +218,19 @@ class Projector:
             return done
 
         if work.unreadable:
-            self._refuse_in_journal(work, work.unreadable[0][1])
+            self._refuse_to_skip(work, work.unreadable[0][1])
         self._session.persist(write, settled)
 
-    def _refuse_in_journal(self, work: Work, error: Exception) -> None:
-        """A view sets aside what it cannot apply; the journal stops, as its docstring says."""
-        if self._name != JOURNAL:
+    def _refuse_to_skip(self, work: Work, error: Exception) -> None:
+        """A view sets aside what it cannot apply; journal and audit stop, as the journal's docstring says."""
+        if self._kind.view is not None:
             return
         first = min(work.steps)
         where = f"{first.topic}[{first.partition}] from offset {first.before} on"
         if work.unreadable:
             record = work.unreadable[0][0]
             where = f"{record.topic()}[{record.partition()}] offset {record.offset()}"
-        raise Fault(f"{where}: {reason(error)}; the journal stops here, since it never skips an event") from error
+        raise Fault(f"{where}: {reason(error)}; the {self._name} stops here, since it skips nothing") from error
 
     def _refuse_lost(self, found: dict[Place, int]) -> None:
         """Offsets are told to Kafka after they were committed here: if it knows later ones, the database went back."""
@@ -244,7 +241,8 @@ class Projector:
         if not rewound:
             return
         log.warning("the database went back: events are read again", projector=self._name, partitions=sorted(rewound))
-        if self._name != JOURNAL:  # which sees from the versions whether an event is missing
+        # The journal sees from the versions whether an event is missing; outcomes are not compacted.
+        if self._kind.view is not None:
             refuse_compacted(self._admin, self._name, rewound)
 
     def _offsets(self, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
@@ -259,7 +257,7 @@ class Projector:
         steps = []
         for place, after in batch.next.items():
             record, decoded = last.get(place, (None, None))
-            command_offset = decoded.meta.command_offset if decoded else -1
+            command_offset = told(decoded).command_offset if decoded else -1
             log_time = record.timestamp()[1] if record else batch.messages[-1].timestamp()[1]
             steps.append(Step(*place, self._positions[place], after, command_offset, log_time))
         return steps

@@ -33,8 +33,8 @@ def refuse_impossible(
             )
         if offset < low:
             raise Misconfigured(
-                f"{projector} stands at offset {offset} of {topic}[{number}], which begins at {low}: the events "
-                f"between were deleted; fill the view anew from the journal"
+                f"{projector} stands at offset {offset} of {topic}[{number}], which begins at {low}: the records "
+                f"between were deleted; fill a view anew from the journal; nobody else has the outcomes for the audit"
             )
 
 

@@ -10,14 +10,14 @@ from typing import Any, Final, TypeAlias
 import psycopg
 from msgspec import Struct
 
-from headrace.kernel.app import JOURNAL, App
+from headrace.kernel.app import BUILT_IN, App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.checkpoint import lock
 from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Session
 from headrace.projector.projection import ViewFold
-from headrace.projector.reading import EventReader, Pair, place_of
+from headrace.projector.reading import Pair, RecordReader, place_of
 from headrace.projector.reasons import reason as reason_for
 from headrace.settings import Settings
 
@@ -114,8 +114,8 @@ class ParkedEvents:
     """What one view's projector has parked, as the database has it now."""
 
     def __init__(self, app: App, name: str, settings: Settings) -> None:
-        if name == JOURNAL:
-            raise Misconfigured(f"the {JOURNAL} parks nothing: it stops at what it cannot copy, and its log says where")
+        if name in BUILT_IN:
+            raise Misconfigured(f"the {name} parks nothing: it stops at what it cannot copy, and its log says where")
         self._app = app
         self._view = app.view(name)
         self._settings = settings
@@ -157,7 +157,7 @@ class ParkedEvents:
     def redrive(self, key: str, actor: str | None) -> dict[str, Any]:
         """Apply a key's events in order, by the view's code as it is here, and free the key; or change nothing."""
         projection = ViewFold(self._connection, self._view)
-        reader = EventReader(self._app, self._settings, patience_s=0)
+        reader = RecordReader(self._app, self._settings, patience_s=0)
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 events = self._locked(cursor, key)

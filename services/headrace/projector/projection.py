@@ -1,20 +1,17 @@
-"""What a projector does with a batch of records: fold a view, or copy them into the journal."""
+"""What a projector does with a batch of records: fold a view, copy events into the journal, or keep outcomes."""
 
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import psycopg
 
+from headrace.audit.chain import Content
 from headrace.avro.codec import Decoded
 from headrace.kafka.consumer import Record
 from headrace.kernel.errors import Fault
-from headrace.kernel.message import Fact
+from headrace.kernel.message import Fact, Outcome
 from headrace.kernel.view import Key, View
+from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, append
 from headrace.postgres.rows import ViewRows
-
-COPY: Final = """
-    COPY headrace.journal (topic, partition, "offset", aggregate_id, version, record_type, logged_at, record)
-    FROM STDIN WITH (FORMAT binary)"""
 
 NEWEST: Final = """
     SELECT topic, aggregate_id, max(version) FROM headrace.journal
@@ -65,11 +62,7 @@ class Journal:
     def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
         """Append the records; `Fault` names the aggregate whose next version is missing."""
         self._refuse_gaps(cursor, records)
-        with cursor.copy(COPY) as copy:
-            copy.set_types(["text", "int4", "int8", "text", "int8", "text", "timestamptz", "bytea"])
-            for record, decoded in records:
-                copy.write_row(_journal_row(record, decoded))
-        return len(records)
+        return append(cursor, JOURNAL_TABLE, [_journal_row(record, decoded) for record, decoded in records])
 
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
         found = [
@@ -91,6 +84,14 @@ class Journal:
             newest[place] = version
 
 
+class Audit:
+    """Keeps every outcome, refused and repeated ones too, and stops, as the journal does, at what it cannot read."""
+
+    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
+        """Append the outcomes."""
+        return append(cursor, AUDIT_TABLE, [_audit_row(record, decoded.body) for record, decoded in records])
+
+
 def fact_of(record: Record, decoded: Decoded) -> Fact[Any]:
     """The event with its coordinates."""
     return Fact(
@@ -104,15 +105,44 @@ def fact_of(record: Record, decoded: Decoded) -> Fact[Any]:
     )
 
 
-def _journal_row(record: Record, decoded: Decoded) -> tuple[Any, ...]:
-    value = record.value()
+def _journal_row(record: Record, decoded: Decoded) -> Content:
+    meta = decoded.meta
     return (
         record.topic(),
         record.partition(),
         record.offset(),
-        decoded.meta.aggregate_id,
-        decoded.meta.version,
+        record.timestamp()[1] * 1000,
+        meta.aggregate_id,
+        meta.version,
         decoded.contract.name,
-        datetime.fromtimestamp(record.timestamp()[1] / 1000, UTC),
-        value,
+        record.value(),
     )
+
+
+def _audit_row(record: Record, outcome: Outcome) -> Content:
+    return (
+        record.topic(),
+        record.partition(),
+        record.offset(),
+        record.timestamp()[1] * 1000,
+        outcome.occurred_at * 1000,
+        outcome.actor and _shown(outcome.actor),
+        outcome.command_type,
+        _shown(outcome.aggregate_id),
+        _shown(outcome.command_id),
+        outcome.command_offset,
+        _shown(outcome.correlation_id),
+        _shown(outcome.causation_id),
+        outcome.result,
+        outcome.code,
+        outcome.message,
+        outcome.version,
+        outcome.events,
+        outcome.repeated,
+        outcome.body_hash,
+    )
+
+
+def _shown(text: str) -> str:
+    """What a command said that may have been refused for it, as Postgres can hold it: without NUL."""
+    return text.replace("\0", "\\0")

@@ -1,4 +1,4 @@
-"""Events as a projector reads them: decoded, or with the reason why they cannot be."""
+"""Records as a projector reads them: decoded, or with the reason why they cannot be."""
 
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from headrace.avro.contract import read_lock
 from headrace.kafka.consumer import Place, Record
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
+from headrace.kernel.message import EventMeta, Outcome
 from headrace.projector.reasons import printable
 from headrace.settings import Settings
 
@@ -24,10 +25,10 @@ Unreadable = tuple[Record, Exception]
 log = get_logger("headrace.projector")
 
 
-class EventReader:
-    """Decodes events; one of an unknown schema is waited for, once per schema.
+class RecordReader:
+    """Decodes records; one of an unknown schema is waited for, once per schema.
 
-    A view's events are decoded up to their state, which is decoded when the view asks for it; with `whole` to the end.
+    A view's events are decoded up to their state, which is decoded when the view asks for it; others as `decode` does.
     """
 
     def __init__(
@@ -36,31 +37,30 @@ class EventReader:
         settings: Settings,
         is_stopping: Callable[[], bool] = lambda: False,
         patience_s: float = SCHEMA_PATIENCE_S,
-        *,
-        whole: bool = False,
+        decode: Callable[[Codec, bytes], Decoded] = Codec.decode_event,
     ) -> None:
         self._app = app
         self._settings = settings
         self._is_stopping = is_stopping
         self._patience_s = patience_s
         self._codec = Codec(app, read_lock(settings.schemas))
-        self._whole = whole
+        self._decode = decode
         self._given_up: set[bytes] = set()
 
     def read(self, records: list[Record]) -> tuple[list[Pair], list[Unreadable]]:
-        """The events among the records, and the those that cannot be read, with the reason.
+        """The records that can be read, decoded, and those that cannot, with the reason.
 
         A record without a value is neither: it follows an event that says that the aggregate is erased.
         """
         pairs: list[Pair] = []
         unreadable: list[Unreadable] = []
-        decode, whole = self._codec.decode_event, self._whole
+        codec, decode = self._codec, self._decode
         for record in records:
             value = record.value()
             if value is None:
                 continue
             try:
-                pairs.append((record, decode(value, whole=whole)))
+                pairs.append((record, decode(codec, value)))
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - an upcast is the domain's code, and may raise anything
@@ -99,6 +99,12 @@ class EventReader:
         except Exception:  # noqa: BLE001 - whatever else is wrong with it, its schema is there
             return True
         return True
+
+
+def told(decoded: Decoded) -> EventMeta | Outcome:
+    """What says which command a record follows from: an event's meta, or an outcome itself."""
+    said: EventMeta | Outcome = decoded.meta or decoded.body
+    return said
 
 
 def place_of(record: Record) -> Place:

@@ -1,0 +1,117 @@
+"""Tables that only grow, with a hash chain per partition: its head moves in the transaction of the rows."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import psycopg
+from msgspec import Struct
+from psycopg import sql
+
+from headrace.audit.chain import Content, Head, beginning, link
+from headrace.kafka.consumer import Place
+
+HEADS: Final = """
+    SELECT topic, partition, starts_at, unchained, length, last_offset, head FROM headrace.chains
+    JOIN unnest(%b::text[], %b::int8[]) AS wanted (topic, partition) USING (topic, partition)"""
+
+MOVE: Final = """
+    INSERT INTO headrace.chains (topic, partition, length, last_offset, head)
+    SELECT * FROM unnest(%b::text[], %b::int8[], %b::int8[], %b::int8[], %b::bytea[])
+    ON CONFLICT (topic, partition) DO UPDATE
+    SET length = excluded.length, last_offset = excluded.last_offset, head = excluded.head"""
+
+TIME: Final = "timestamptz"
+# Postgres counts its microseconds from 2000 on, and takes them as the number that they are.
+SINCE_2000_US: Final = 946_684_800_000_000
+
+
+class Chained(Struct, frozen=True):
+    """A table whose rows are chained, with the columns that the hashes cover, in their order, and their types."""
+
+    name: str
+    columns: dict[str, str]
+
+    @property
+    def times(self) -> list[int]:
+        """The places of the columns that hold a time."""
+        return [place for place, kind in enumerate(self.columns.values()) if kind == TIME]
+
+    @property
+    def copy_from(self) -> sql.Composed:
+        """What appends rows."""
+        names = sql.SQL(", ").join(map(sql.Identifier, (*self.columns, "link", "hash")))
+        return sql.SQL("COPY headrace.{} ({}) FROM STDIN WITH (FORMAT binary)").format(sql.Identifier(self.name), names)
+
+
+JOURNAL_TABLE: Final = Chained(
+    "journal",
+    {
+        "topic": "text",
+        "partition": "int4",
+        "offset": "int8",
+        "logged_at": TIME,
+        "aggregate_id": "text",
+        "version": "int8",
+        "record_type": "text",
+        "record": "bytea",
+    },
+)
+AUDIT_TABLE: Final = Chained(
+    "audit",
+    {
+        "topic": "text",
+        "partition": "int4",
+        "offset": "int8",
+        "logged_at": TIME,
+        "asked_at": TIME,
+        "actor": "text",
+        "command_type": "text",
+        "aggregate_id": "text",
+        "command_id": "text",
+        "command_offset": "int8",
+        "correlation_id": "text",
+        "causation_id": "text",
+        "result": "text",
+        "code": "text",
+        "message": "text",
+        "version": "int8",
+        "events": "int4",
+        "repeated": "bool",
+        "body_hash": "bytea",
+    },
+)
+
+
+def heads(cursor: psycopg.Cursor[Any], places: Iterable[Place]) -> dict[Place, Head]:
+    """Where the chains of these partitions stand; those without rows at their beginning."""
+    wanted = sorted(places)
+    found = {place: beginning(*place) for place in wanted}
+    cursor.execute(HEADS, [[topic for topic, _ in wanted], [number for _, number in wanted]])
+    for topic, partition, starts_at, unchained, length, offset, head in cursor.fetchall():
+        first = beginning(topic, partition, starts_at, unchained)
+        found[topic, partition] = Head(starts_at, unchained, length, offset, head) if length else first
+    return found
+
+
+def append(cursor: psycopg.Cursor[Any], table: Chained, contents: list[Content]) -> int:
+    """Append rows, each linked to the one before it in its partition, and move the heads; returns how many.
+
+    Nobody else may append to these partitions meanwhile: the caller's transaction has advanced their checkpoints.
+    """
+    found = heads(cursor, {(content[0], content[1]) for content in contents})
+    reached = {place: (head.length, head.offset, head.hash) for place, head in found.items()}
+    times = table.times
+    with cursor.copy(table.copy_from) as copy:
+        copy.set_types(["int8" if kind == TIME else kind for kind in table.columns.values()] + ["int8", "bytea"])
+        for content in contents:
+            place = (content[0], content[1])
+            length, _, before = reached[place]
+            number, after = length + 1, link(before, length + 1, content)
+            reached[place] = number, content[2], after
+            row = [*content, number, after]
+            for time in times:
+                row[time] -= SINCE_2000_US
+            copy.write_row(row)
+    if reached:
+        cursor.execute(MOVE, [list(column) for column in zip(*((*p, *r) for p, r in reached.items()), strict=True)])
+    return len(contents)

@@ -1,0 +1,133 @@
+"""The audit trail on real servers: every outcome once, whatever dies meanwhile, in one hash chain per partition."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from headrace.audit.chain import beginning, link
+from headrace.kernel.message import Outcome
+from lamps import OUTSIDE, lock_lamps
+from lifecycles import lifecycles
+from running import PARTITIONS, Running, running
+from servers import Kafka
+
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
+
+FAULTY = Path(__file__).parent / "outside"
+AUDIT = """
+    SELECT partition, "offset", (extract(epoch FROM asked_at) * 1000)::bigint, actor, command_type, aggregate_id,
+           command_id, command_offset, correlation_id, causation_id, result, code, message, version, events, repeated,
+           body_hash FROM headrace.audit WHERE topic = '{}' ORDER BY partition, "offset" """
+TOLD = (
+    "occurred_at", "actor", "command_type", "aggregate_id", "command_id", "command_offset", "correlation_id",
+    "causation_id", "result", "code", "message", "version", "events", "repeated", "body_hash",
+)  # fmt: skip
+CHAINED = {
+    "journal": 'partition, "offset", (extract(epoch FROM logged_at) * 1000000)::bigint, aggregate_id, version, '
+    "record_type, record",
+    "audit": 'partition, "offset", (extract(epoch FROM logged_at) * 1000000)::bigint, '
+    "(extract(epoch FROM asked_at) * 1000000)::bigint, actor, command_type, aggregate_id, command_id, "
+    "command_offset, correlation_id, causation_id, result, code, message, version, events, repeated, body_hash",
+}  # fmt: skip
+
+
+@pytest.fixture
+def house(kafka: Kafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """Lamps of which some are bad; the test starts the services."""
+    for folder in (OUTSIDE, FAULTY):
+        monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", f"{OUTSIDE}:{FAULTY}", prepend=os.pathsep)
+    with running(kafka.bootstrap_servers, database, tmp_path, "faulty_lights:app", lock_lamps(tmp_path)) as heart:
+        yield heart
+
+
+def outcomes(heart: Running, topic: str) -> list[tuple[object, ...]]:
+    """The outcomes in the log, as the audit must have them."""
+    found = []
+    for partition, offset, _, value in heart.read(topic):
+        outcome = heart.codec.decode(value).body
+        assert isinstance(outcome, Outcome)
+        told = structs.asdict(outcome)
+        found.append((partition, offset, *[told[name] for name in TOLD]))
+    return sorted(found, key=lambda row: row[:2])
+
+
+def assert_chained(heart: Running, table: str, topic: str) -> None:
+    """Recompute the hashes of a table, and compare its heads."""
+    heads = dict(heart.rows(f"SELECT partition, (length, head) FROM headrace.chains WHERE topic = '{topic}'"))
+    for partition in range(PARTITIONS):
+        start = beginning(topic, partition)
+        number, before = 0, start.hash
+        rows = heart.rows(
+            f"SELECT link, hash, {CHAINED[table]} FROM headrace.{table} "
+            f"WHERE topic = '{topic}' AND partition = {partition} ORDER BY \"offset\""
+        )
+        for number, row in enumerate(rows, 1):
+            before = link(before, number, (topic, *row[2:]))
+            assert row[:2] == (number, before)
+        if rows:
+            [head] = heart.rows(
+                f"SELECT length, head FROM headrace.chains WHERE topic = '{topic}' AND partition = {partition}"
+            )
+            assert head == (number, before)
+    assert heads
+
+
+def hang_and_switch(house: Running) -> None:
+    """Accepted, refused, repeated and parked commands."""
+    import lights  # type: ignore[import-not-found]  # noqa: PLC0415 - it is on the path only now
+
+    lamps, bad = [f"lamp-{number}" for number in range(12)], ["bad-1", "bad-2"]
+    house.send("lights", *[(lamp, lights.Hang("hall")) for lamp in lamps], correlation_id="move-in", actor="ann")
+    house.send("lights", *[(lamp, lights.Hang("attic")) for lamp in bad])
+    house.send("lights", ("lamp-0", lights.Switch(on=True)), command_id="3b1d4a57-58b1-4d31-8b0a-0e5b7e2c8d11")
+    house.send("lights", ("lamp-0", lights.Switch(on=True)), command_id="3b1d4a57-58b1-4d31-8b0a-0e5b7e2c8d11")
+    house.send("lights", *[(name, lights.Switch(on=True)) for name in ("nowhere", *bad, *bad)])
+    house.send("lights", ("lamp-1", lights.Switch(on=False)), actor="a\0b")
+
+
+def test_every_outcome_is_kept_once_refused_repeated_and_parked_ones_over_kills(house: Running) -> None:
+    house.start("faulty", "handle", "lights", BROKEN_ROOM="attic")
+    house.start("project-journal", "project", "journal")
+    for step in ("advanced", "applied", "committed"):
+        house.start(f"victim-{step}", "project", "audit", HEADRACE_FAILPOINT=f"kill:{step}:2", HEADRACE_BATCH_SIZE="3")
+        hang_and_switch(house)
+        house.wait(lambda step=step: house.services.restarts[f"victim-{step}"] > 0, "it dies")  # type: ignore[misc]
+        house.services.stop(f"victim-{step}")
+    house.start("audit", "project", "audit")
+    house.services.stop("faulty")
+    house.start("fixed", "handle", "lights")
+    assert house.headrace("parked", "redrive", "lights", "bad-1").returncode == 0
+    house.wait_until_quiet()
+    expected = outcomes(house, "lights.outcomes")
+    found = house.rows(AUDIT.format("lights.outcomes"))
+    assert [tuple(row) for row in found] == [
+        tuple(it.replace("\0", "\\0") if isinstance(it, str) else it for it in row) for row in expected
+    ]
+    kinds = {(row[10], row[15]) for row in expected}
+    assert kinds >= {("accepted", False), ("accepted", True), ("refused", False), ("parked", False)}
+    assert_chained(house, "audit", "lights.outcomes")
+    assert_chained(house, "journal", "lights.events")
+
+
+def test_replicas_and_takeovers_go_on_with_one_chain(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    for name in ("audit", "journal"):
+        shop.start(f"{name}-1", "project", name, HEADRACE_BATCH_SIZE="20")
+    shop.send("orders", *lifecycles(60))
+    shop.wait_until_quiet()
+    for name in ("audit", "journal"):
+        shop.start(f"{name}-2", "project", name, HEADRACE_BATCH_SIZE="20")
+        shop.wait(lambda name=name: len(shop.owned(f"{name}-2")) == 2, "the second has its share")  # type: ignore[misc]
+    shop.send("orders", *lifecycles(60, first=100))
+    shop.wait_until_quiet()
+    for name in ("audit", "journal"):
+        shop.services.kill(f"{name}-1")
+    shop.send("orders", *lifecycles(60, first=200))
+    shop.wait_until_quiet()
+    assert shop.rows(AUDIT.format("orders.outcomes")) == outcomes(shop, "orders.outcomes")
+    assert_chained(shop, "audit", "orders.outcomes")
+    assert_chained(shop, "journal", "orders.events")
