@@ -70,6 +70,8 @@ def _values(info: inspect.Type) -> st.SearchStrategy[Any]:
         return st.one_of(*map(_values, info.types))
     if isinstance(info, inspect.ListType):
         return st.lists(_values(info.item_type), max_size=3)
+    if isinstance(info, inspect.DictType):
+        return st.dictionaries(_values(info.key_type), _values(info.value_type), max_size=3)
     if isinstance(info, inspect.LiteralType):
         return st.sampled_from(info.values)
     return SIMPLE[type(info)]

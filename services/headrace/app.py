@@ -1,10 +1,32 @@
 """The applications that ship: `app` is what Headrace runs unless `--app` names another; `shop` is a part of it."""
 
+import os
+from typing import Final
+
+import msgspec
+
+from headrace.accounts.decider import accounts_with
+from headrace.accounts.limits import Limits
 from headrace.kernel.app import App
+from headrace.kernel.errors import Misconfigured
 from headrace.orders.decider import orders
 from headrace.orders.statistics import order_statistics
 from headrace.orders.views import orders_view
 
-shop = App(aggregates=(orders,), views=(orders_view, order_statistics))
+LIMITS: Final = "HEADRACE_TRANSFER_LIMITS"
 
-app = shop
+
+def limits_from(said: str) -> Limits:
+    """The limits of transfers in a JSON object, those that it does not name as they are; `Misconfigured` if wrong."""
+    try:
+        return msgspec.json.decode(said or "{}", type=Limits)
+    except msgspec.MsgspecError as error:
+        known = ", ".join(Limits.__struct_fields__)
+        raise Misconfigured(f"{LIMITS}={said!r}: {error}; it is a JSON object with any of: {known}") from error
+
+
+limits = limits_from(os.environ.get(LIMITS, ""))
+accounts = accounts_with(limits)
+
+shop = App(aggregates=(orders,), views=(orders_view, order_statistics))
+app = App(aggregates=(orders, accounts), views=shop.views)

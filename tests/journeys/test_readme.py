@@ -10,6 +10,7 @@ from typer.core import TyperGroup as Group
 from typer.main import get_command
 
 from headrace import cli
+from headrace.app import LIMITS
 from headrace.orders.statistics import order_statistics
 from headrace.settings import Settings
 from running import ROOT, Running
@@ -33,6 +34,7 @@ def test_every_setting_of_the_table_exists() -> None:
     known = {str(field.validation_alias) for field in Settings.model_fields.values()} | {
         "HEADRACE_APP",
         "HEADRACE_SLOT",
+        LIMITS,
     }
     named = set(re.findall(r"`((?:HEADRACE|KAFKA_BOOTSTRAP|DATABASE|METRICS|LOG)_[A-Z_]+)`", README))
     assert named <= known

@@ -19,7 +19,8 @@ from messages import commands, shipped_catalogue, shipped_codec
 from verify.checking import SCHEMAS
 
 PREFIX = 5
-OWN = (*app.aggregate("orders").command_types, DiscardParked, RedriveParked)
+DOMAINS = [aggregate.name for aggregate in app.aggregates]
+OWN = (*(kind for aggregate in app.aggregates for kind in aggregate.command_types), DiscardParked, RedriveParked)
 COMMANDS = [contract for contract in shipped_catalogue().contracts if contract.kind == "command"]
 BARE_META = b"\x02c\x06o-1" + b"\0" * 5
 
@@ -33,7 +34,7 @@ def is_one_to_the_handler(frame: bytes | None) -> bool:
 
 def is_one_to_the_verifier(frame: bytes | None) -> bool:
     try:
-        return SCHEMAS.command(frame).form.domain in ("orders", ENVELOPE)
+        return SCHEMAS.command(frame).form.domain in (*DOMAINS, ENVELOPE)
     except NotARecordError:
         return False
 
