@@ -11,7 +11,7 @@ import typer
 from confluent_kafka import KafkaError, KafkaException
 from rich.console import Console
 
-from headrace.cli import load, local, parked, schemas, topics
+from headrace.cli import load, local, parked, processes, schemas, topics
 from headrace.cli.demo import demo
 from headrace.cli.importing import import_files
 from headrace.cli.metrics import metrics
@@ -38,6 +38,7 @@ app.add_typer(local.app, name="local", help="Kafka and Postgres as local process
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
+app.add_typer(processes.app, name="processes", help="What is under way between aggregates.")
 for command in (migrate, handle, react, project, send, tail, verify, demo, metrics):
     app.command()(command)
 app.command(name="import")(import_files)
