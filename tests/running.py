@@ -64,6 +64,7 @@ class Running:
         self.codec = Codec(self.app, read_lock(schemas))
         self.services = services
         self.projecting: set[str] = set()
+        self.reacting: set[str] = set()
         self.admin: AdminClient = admin_client(self.settings)
         self._groups: dict[str, Consumer] = {}
         self._ends: dict[Place, tuple[int, int]] = {}
@@ -82,6 +83,8 @@ class Running:
 
     def start(self, name: str, *arguments: str, **env: str) -> None:
         """Start a service and keep it running; `env` adds variables."""
+        if arguments[0] == "react":
+            self.reacting.add(arguments[1])
         if arguments[0] == "project":
             self.projecting.add(arguments[1] if arguments[1] in BUILT_IN else self.app.view(arguments[1]).schema)
         self.services.start(name, [sys.executable, "-m", "headrace", *arguments], self.log(name), self.env | env)
@@ -157,7 +160,30 @@ class Running:
         return {place: last for place, (_, last) in known.items() if last}
 
     def is_quiet(self) -> bool:
-        """Every command answered, every event in every projection that was started, every outcome in the audit."""
+        """Every command answered, every reaction done, and every projector that was started at its end.
+
+        A timer that waits is quiet. Nothing was written meanwhile: a reaction to the last event may be a command.
+        """
+        before = self._everything() if self.reacting else {}
+        return self._is_answered_and_projected() and self._is_reacted() and (not before or self._everything() == before)
+
+    def _everything(self) -> dict[Place, int]:
+        owners = (*self.app.aggregates, *self.app.reactors)
+        return high_watermarks(
+            self.admin, [(t, n) for owner in owners for t in owner.topics for n in range(PARTITIONS)]
+        )
+
+    def _is_reacted(self) -> bool:
+        for reactor in map(self.app.reactor, self.reacting):
+            topics = [self.app.aggregate(name).event_topic for name in reactor.events]
+            topics += [self.app.aggregate(name).outcome_topic for name in reactor.answers]
+            for topic in topics:
+                committed = self.committed(f"headrace.react.{reactor.name}", topic)
+                if any(committed.get(number, -1) < end for (_, number), end in self.ends(topic).items()):
+                    return False
+        return True
+
+    def _is_answered_and_projected(self) -> bool:
         ends: dict[Place, int] = {}
         audited: dict[Place, int] = {}
         for aggregate in self.app.aggregates:
