@@ -1,11 +1,11 @@
 """`headrace parked`: what waits because our code broke on it, what was no command, and what to do about both.
 
-NAME is an aggregate, whose commands handlers have parked in Kafka; with --projector it is a view, whose events its
-projector has parked in Postgres. Each kind needs its own server only.
+NAME is an aggregate, whose commands handlers have parked in Kafka; with --reactor it is a reactor, whose events and
+outcomes lie there too; with --projector it is a view, whose events its projector has parked in Postgres. Each kind
+needs its own server only.
 """
 
 import base64
-from datetime import UTC, datetime
 from itertools import chain
 from typing import Annotated, Any, Protocol
 
@@ -13,31 +13,35 @@ import psycopg
 import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
-from rich.table import Table
 
 from headrace.avro.codec import Codec, Undecodable
 from headrace.avro.contract import read_lock
 from headrace.cli.options import SHIPPED, AppPath, AsJson, in_one_line, load_app, print_json
+from headrace.cli.parked_lists import print_listed
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings, read_settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="An aggregate, such as orders; with --projector a view.", metavar="NAME")]
+Name = Annotated[
+    str,
+    typer.Argument(help="An aggregate, such as orders; with --reactor or --projector one of those.", metavar="NAME"),
+]
 Key = Annotated[str, typer.Argument(help="The aggregate's id.", metavar="KEY")]
 OfProjector = Annotated[bool, typer.Option("--projector", help="NAME is a view: its projector's parked events.")]
+OfReactor = Annotated[bool, typer.Option("--reactor", help="NAME is a reactor: its parked events and outcomes.")]
 Actor = Annotated[str | None, typer.Option(help="Who asks; it is kept.")]
 Timeout = Annotated[float, typer.Option(help="Seconds that a handler has for its answer.")]
 
 AGGREGATES = "aggregates"
+REACTORS = "reactors"
 PROJECTORS = "projectors"
 STILL_PARKED = "still parked"
-WIDE = 4_000  # a key has 200 characters at most, a reason 1,000
 
 
 class Shelf(Protocol):
-    """What one aggregate's handlers, or one view's projector, have parked."""
+    """What one aggregate's handlers, one reactor's processes or one view's projector have parked."""
 
     def listed(self) -> dict[str, Any]:
         """The keys that wait, without what their records hold."""
@@ -58,23 +62,24 @@ class Shelf(Protocol):
 @app.command(name="list")
 def list_parked(
     name: Annotated[str | None, typer.Argument(help="Without it, all.", metavar="NAME")] = None,
+    reactor: OfReactor = False,
     projector: OfProjector = False,
     app_path: AppPath = SHIPPED,
     as_json: AsJson = False,
 ) -> None:
     """List the keys that are parked and the records that were set aside, without what they hold.
 
-    Without NAME those of all aggregates and all projectors; where one server does not answer, what the other has is
-    listed all the same, and the exit code is 1.
+    Without NAME those of all aggregates, reactors and projectors; where one server does not answer, what the other has
+    is listed all the same, and the exit code is 1.
     """
     settings, loaded = read_settings(), load_app(app_path)
     found: dict[str, list[dict[str, Any]]] = {}
     broken: dict[str, Exception] = {}
-    for half, names in _halves(loaded, name, projector=projector).items():
+    for half, names in _kinds(loaded, name, _kind(reactor=reactor, projector=projector)).items():
         found[half] = []
         try:
             for each in names:
-                found[half].append(_shelf(each, loaded, settings, projector=half == PROJECTORS).listed())
+                found[half].append(_shelf(half, each, loaded, settings).listed())
         except (Fault, KafkaException, psycopg.Error) as error:
             broken[half] = error
     if len(broken) == len(found):
@@ -84,7 +89,7 @@ def list_parked(
         print_json({**found, "not_listed": missing})
     else:
         for listed in chain(*found.values()):
-            _print_listed(listed)
+            print_listed(listed)
     for half, why in missing.items():
         typer.echo(f"headrace: the {half} are not listed: {why}", err=True)
     if missing:
@@ -93,11 +98,16 @@ def list_parked(
 
 @app.command()
 def show(
-    name: Name, key: Key, projector: OfProjector = False, app_path: AppPath = SHIPPED, as_json: AsJson = False
+    name: Name,
+    key: Key,
+    reactor: OfReactor = False,
+    projector: OfProjector = False,
+    app_path: AppPath = SHIPPED,
+    as_json: AsJson = False,
 ) -> None:
     """Show the records that wait for one key, in order, with what they hold, and what was released of it before."""
     settings, loaded = read_settings(), load_app(app_path)
-    shown = _shelf(name, loaded, settings, projector=projector).shown(key)
+    shown = _shelf(_kind(reactor=reactor, projector=projector), name, loaded, settings).shown(key)
     codec = Codec(loaded, read_lock(settings.schemas))
     for entry in shown["waiting"]:
         entry |= _content(codec, entry.pop("record"))  # noqa: PLW2901 - the entry itself is changed
@@ -108,6 +118,7 @@ def show(
 def redrive(
     name: Name,
     key: Annotated[str, typer.Argument(help="The aggregate's id; left out with --all.", metavar="KEY")] = "",
+    reactor: OfReactor = False,
     projector: OfProjector = False,
     everything: Annotated[bool, typer.Option("--all", help="Every parked key, each by itself.")] = False,
     actor: Actor = None,
@@ -117,12 +128,12 @@ def redrive(
 ) -> None:
     """Process a parked key's records in order, as if nothing had happened: after a fixed version is deployed.
 
-    Commands are answered by the handlers that run; events are applied by the view's code as it is here. Exit code 1
-    when a key still fails and stays parked.
+    Commands are answered by the handlers that run; events are applied by the view's code as it is here; a reactor's
+    processes redrive by themselves when they are started. Exit code 1 when a key still fails and stays parked.
     """
     if bool(key) == everything:
         raise Misconfigured("name one key, or --all")
-    shelf = _shelf(name, load_app(app_path), read_settings(), timeout, projector=projector)
+    shelf = _shelf(_kind(reactor=reactor, projector=projector), name, load_app(app_path), read_settings(), timeout)
     keys = [key] if key else shelf.keys()
     if not keys and not as_json:
         typer.echo("nothing is parked")
@@ -136,9 +147,10 @@ def discard(
     name: Name,
     key: Key,
     reason: Annotated[str, typer.Option(help="Why; it is kept.")],
+    reactor: OfReactor = False,
     projector: OfProjector = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="With --projector: all events of the key, not only the oldest.")
+        bool, typer.Option("--all", help="With --reactor or --projector: all records of the key, not only the oldest.")
     ] = False,
     actor: Actor = None,
     timeout: Timeout = 30.0,
@@ -147,32 +159,46 @@ def discard(
 ) -> None:
     """Give a parked key's records up, for a reason that is kept.
 
-    An aggregate's commands are given up together, and each is refused as Discarded. Of a projector's events it is the
-    oldest, the one that the view breaks on: those behind it may be redriven after that.
+    An aggregate's commands are given up together, and each is refused as Discarded. Of a projector's and a
+    reactor's records it is the oldest, the one that the code breaks on: those behind it may be redriven after that.
     """
     if not reason.strip():
         raise Misconfigured("--reason is empty: say why these records may be given up; it is kept")
-    shelf = _shelf(name, load_app(app_path), read_settings(), timeout, projector=projector)
+    shelf = _shelf(_kind(reactor=reactor, projector=projector), name, load_app(app_path), read_settings(), timeout)
     _tell(shelf.discard(key, reason, actor, everything=everything), as_json=as_json)
 
 
-def _halves(loaded: App, name: str | None, *, projector: bool) -> dict[str, list[str]]:
-    """What is to be listed: both kinds, or the one that is asked for; in full, or one of its names."""
-    both = {
+def _kind(*, reactor: bool, projector: bool) -> str:
+    """Whose records are asked for; `Misconfigured` for two at once."""
+    if reactor and projector:
+        raise Misconfigured("--reactor or --projector, not both: NAME is one of them")
+    return REACTORS if reactor else PROJECTORS if projector else AGGREGATES
+
+
+def _kinds(loaded: App, name: str | None, kind: str) -> dict[str, list[str]]:
+    """What is to be listed: all kinds, or the one that is asked for; in full, or one of its names."""
+    every = {
         AGGREGATES: [aggregate.name for aggregate in loaded.aggregates],
+        REACTORS: [reactor.name for reactor in loaded.reactors],
         PROJECTORS: [view.name for view in loaded.views],
     }
-    if name is None and not projector:
-        return both
-    half = PROJECTORS if projector else AGGREGATES
-    return {half: [name] if name else both[half]}
+    if name is None and kind == AGGREGATES:
+        return every
+    return {kind: [name] if name else every[kind]}
 
 
-def _shelf(name: str, loaded: App, settings: Settings, timeout_s: float = 30.0, *, projector: bool) -> Shelf:
+def _shelf(kind: str, name: str, loaded: App, settings: Settings, timeout_s: float = 30.0) -> Shelf:
     from headrace.handler.parked import ParkedCommands  # noqa: PLC0415
     from headrace.projector.parked import ParkedEvents  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from headrace.reactor.parked import ParkedReactions  # noqa: PLC0415
 
-    return ParkedEvents(loaded, name, settings) if projector else ParkedCommands(loaded, name, settings, timeout_s)
+    if kind == REACTORS:
+        return ParkedReactions(loaded, name, settings)
+    return (
+        ParkedEvents(loaded, name, settings)
+        if kind == PROJECTORS
+        else ParkedCommands(loaded, name, settings, timeout_s)
+    )
 
 
 def _tell(done: dict[str, Any], *, as_json: bool) -> str:
@@ -194,52 +220,3 @@ def _content(codec: Codec, frame: bytes) -> dict[str, Any]:
     except Undecodable as error:
         return {"undecodable": str(error), "record": base64.b64encode(frame).decode()}
     return {"type": decoded.contract.name, "meta": decoded.meta, "fields": decoded.body}
-
-
-def _print_listed(listed: dict[str, Any]) -> None:
-    keys, aside = listed["parked"], listed.get("set_aside", [])
-    kind, what = ("aggregate", "commands") if "aggregate" in listed else ("projector", "events")
-    name = listed[kind]
-    counted = [f"{len(keys)} keys parked", *([f"{len(aside)} records set aside"] if kind == "aggregate" else ())]
-    typer.echo(f"{kind} {name}: {', '.join(counted)}")
-    rows = [[it["key"], it[what], _place(it), _time(it["parked_at"]), _because(it)] for it in keys]
-    _print_table(("key", what, "first at", "since", "because of"), rows)
-    if keys:
-        flag = "--projector " if kind == "projector" else ""
-        typer.echo(f"  after a fix: headrace parked redrive {flag}{name} KEY; `show` tells more, `discard` gives up")
-    _print_table(
-        ("set aside", "since", "because"), [[_place(it), _time(it["parked_at"]), it["message"]] for it in aside]
-    )
-    if aside:
-        typer.echo(
-            f"  no commands, so nothing waits for them and nothing is to be redriven: mend the sender, which sends "
-            f"anew; their bytes: headrace tail {name} --kind parked --from-beginning --no-follow"
-        )
-
-
-def _because(entry: dict[str, Any]) -> str:
-    """The exception; a projector's reason says where, and holds no value of the event."""
-    return str(entry.get("message") or entry["exception"])
-
-
-def _place(entry: dict[str, Any]) -> str:
-    return f"{entry['topic']}[{entry['partition']}] {entry['offset']}"
-
-
-def _time(milliseconds: int) -> str:
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
-    """On a terminal what is too long goes on in the next line; elsewhere a row is a line, since keys are copied."""
-    if not rows:
-        return
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(str, row))
-    console.print(table)

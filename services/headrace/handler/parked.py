@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from confluent_kafka import murmur2
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
 from headrace.avro.codec import Codec
@@ -32,10 +32,10 @@ class Entry(Struct, frozen=True):
     record: Record
     note: Note
 
-    def place(self, topic: str) -> dict[str, Any]:
-        """Where the record lay in the command topic, why it is parked and when that was (milliseconds)."""
+    def place(self) -> dict[str, Any]:
+        """Where the record lay before, why it is parked and when that was (milliseconds)."""
         return {
-            "topic": topic,
+            "topic": self.note.topic,
             "partition": self.record.partition(),
             "offset": self.note.offset,
             "log_time": self.note.log_time,
@@ -58,13 +58,8 @@ class ParkedCommands:
     def listed(self) -> dict[str, Any]:
         """The keys that wait, each with its first command, and the records that were no commands."""
         entries = list(self._entries(range(self._settings.partitions)))
-        topic = self._aggregate.command_topic
-        keys = []
-        for name, queue in _waiting(entries).items():
-            # What somebody's exception says may quote a command: `show` tells it, of one key.
-            first = {what: value for what, value in queue[0].place(topic).items() if what != "message"}
-            keys.append({"key": name, "commands": len(queue)} | first)
-        aside = [entry.place(topic) for entry in entries if entry.note.kind == ALONE]
+        keys = [queue_as_listed(name, "commands", queue) for name, queue in queues_of(entries).items()]
+        aside = [entry.place() for entry in entries if entry.note.kind == ALONE]
         return {"aggregate": self._aggregate.name, "parked": keys, "set_aside": aside}
 
     def keys(self) -> list[str]:
@@ -80,15 +75,7 @@ class ParkedCommands:
         entries = [entry for entry in self._entries([partition]) if entry.note.aggregate_id == key]
         if not entries:
             raise self._not_parked(key)
-        topic = self._aggregate.command_topic
-        return {
-            "aggregate": self._aggregate.name,
-            "key": key,
-            "waiting": [
-                entry.place(topic) | {"record": entry.record.value()} for entry in _waiting(entries).get(key, [])
-            ],
-            "released": [_release(entry) for entry in entries if entry.note.kind == RELEASED],
-        }
+        return {"aggregate": self._aggregate.name, "key": key} | key_as_shown(key, entries)
 
     def redrive(self, key: str, actor: str | None) -> dict[str, Any]:
         """Have a key's commands answered, in order, by the version that is deployed now."""
@@ -149,16 +136,37 @@ class ParkedCommands:
 
     def _entries(self, numbers: range | list[int]) -> Iterator[Entry]:
         """What lies in the parked topic, partition by partition, oldest first."""
-        places = [(self._aggregate.parked_topic, number) for number in numbers]
-        earliest = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest()))
-        begins = {place: info.offset for place, info in earliest.items()}
-        for chunk in read_to(self._settings, begins, high_watermarks(self._admin, places)):
-            for record in chunk:
-                yield Entry(record, read_note(record))
+        return read_entries(self._admin, self._settings, self._aggregate.parked_topic, numbers)
 
 
-def _waiting(entries: list[Entry]) -> dict[str, list[Entry]]:
-    """The commands that wait, by key."""
+def read_entries(admin: AdminClient, settings: Settings, topic: str, numbers: range | list[int]) -> Iterator[Entry]:
+    """What lies in these partitions of a parked topic, one after the other, oldest first."""
+    places = [(topic, number) for number in numbers]
+    earliest = list_offsets(admin, dict.fromkeys(places, OffsetSpec.earliest()))
+    begins = {place: info.offset for place, info in earliest.items()}
+    for chunk in read_to(settings, begins, high_watermarks(admin, places)):
+        for record in chunk:
+            yield Entry(record, read_note(record))
+
+
+def queue_as_listed(key: str, what: str, queue: list[Entry]) -> dict[str, Any]:
+    """A key that waits, with its first record; so many records of it, of that kind."""
+    # What somebody's exception says may quote a command: `show` tells it, of one key.
+    first = {name: value for name, value in queue[0].place().items() if name != "message"}
+    return {"key": key, what: len(queue)} | first
+
+
+def key_as_shown(key: str, entries: list[Entry]) -> dict[str, Any]:
+    """What waits for a key, each with its `record` as bytes, and what was released of it."""
+    waiting = queues_of(entries).get(key, [])
+    return {
+        "waiting": [entry.place() | {"record": entry.record.value()} for entry in waiting],
+        "released": [_release(entry) for entry in entries if entry.note.kind == RELEASED],
+    }
+
+
+def queues_of(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """The records that wait, by key."""
     queues: dict[str, list[Entry]] = {}
     for entry in entries:
         name = entry.note.aggregate_id
