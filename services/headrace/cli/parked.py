@@ -75,14 +75,15 @@ def list_parked(
     settings, loaded = read_settings(), load_app(app_path)
     found: dict[str, list[dict[str, Any]]] = {}
     broken: dict[str, Exception] = {}
-    for half, names in _kinds(loaded, name, _kind(reactor=reactor, projector=projector)).items():
+    kinds = _kinds(loaded, name, _kind(reactor=reactor, projector=projector))
+    for half, names in kinds.items():
         found[half] = []
         try:
             for each in names:
                 found[half].append(_shelf(half, each, loaded, settings).listed())
         except (Fault, KafkaException, psycopg.Error) as error:
             broken[half] = error
-    if len(broken) == len(found):
+    if broken and len(broken) == sum(map(bool, kinds.values())):
         raise next(iter(broken.values()))
     missing = {half: in_one_line(error) for half, error in broken.items()}
     if as_json:
