@@ -11,7 +11,7 @@ import typer
 from confluent_kafka import KafkaError, KafkaException
 from rich.console import Console
 
-from headrace.cli import load, local, parked, processes, schemas, topics
+from headrace.cli import load, local, new, parked, processes, schemas, topics
 from headrace.cli.demo import demo
 from headrace.cli.importing import import_files
 from headrace.cli.metrics import metrics
@@ -36,6 +36,7 @@ app = typer.Typer(
 app.add_typer(load.app, name="load", help="Load a running system, measure it, verify it.")
 app.add_typer(local.app, name="local", help="Kafka and Postgres as local processes.")
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
+app.add_typer(new.app, name="new", help="Something that works, to begin from.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
 app.add_typer(processes.app, name="processes", help="What is under way between aggregates.")

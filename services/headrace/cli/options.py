@@ -1,6 +1,8 @@
 """What several commands take: the app, and how to print for programs."""
 
 import importlib
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -21,6 +23,8 @@ def load_app(path: str) -> App:
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise Misconfigured(f"--app {path!r}: write module:attribute, for example {SHIPPED}")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # a script's own path has its folder, and not the one that it is called in
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
