@@ -11,7 +11,7 @@ import typer
 from confluent_kafka import KafkaError, KafkaException
 from rich.console import Console
 
-from headrace.cli import load, local, new, parked, processes, schemas, topics
+from headrace.cli import audit, load, local, new, parked, processes, schemas, topics
 from headrace.cli.demo import demo
 from headrace.cli.importing import import_files
 from headrace.cli.metrics import metrics
@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(audit.app, name="audit", help="Who asked what, what came of it, and whether history was rewritten.")
 app.add_typer(load.app, name="load", help="Load a running system, measure it, verify it.")
 app.add_typer(local.app, name="local", help="Kafka and Postgres as local processes.")
 app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")

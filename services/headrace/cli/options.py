@@ -9,6 +9,8 @@ import msgspec
 import psycopg
 import typer
 from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.table import Table
 
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
@@ -16,6 +18,7 @@ from headrace.kernel.errors import Misconfigured
 AppPath = Annotated[str, typer.Option("--app", help="The application, as module:attribute.", envvar="HEADRACE_APP")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 SHIPPED = "headrace.app:app"
+WIDE = 4_000  # a key has 200 characters at most, a reason 1,000
 
 
 def load_app(path: str) -> App:
@@ -38,6 +41,21 @@ def load_app(path: str) -> App:
 def print_json(value: Any) -> None:
     """One JSON value on one line of standard output."""
     typer.echo(msgspec.json.encode(value, enc_hook=str).decode())
+
+
+def print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
+    """On a terminal what is too long goes on in the next line; elsewhere a row is a line, since keys are copied."""
+    if not rows:
+        return
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
 
 
 def in_one_line(error: Exception) -> str:

@@ -4,12 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from headrace.cli.options import print_table
 
 COUNTED = {"aggregate": "commands", "reactor": "records", "projector": "events"}
 """What waits, by whose it is."""
-WIDE = 4_000  # a key has 200 characters at most, a reason 1,000
 
 
 def print_listed(listed: dict[str, Any]) -> None:
@@ -20,7 +19,7 @@ def print_listed(listed: dict[str, Any]) -> None:
     counted = [f"{len(keys)} keys parked", *([f"{len(aside)} records set aside"] if kind == "aggregate" else ())]
     typer.echo(f"{kind} {name}: {', '.join(counted)}")
     rows = [[it["key"], it[what], _place(it), _time(it["parked_at"]), _because(it)] for it in keys]
-    _print_table(("key", what, "first at", "since", "because of"), rows)
+    print_table(("key", what, "first at", "since", "because of"), rows)
     if keys and kind == "reactor":
         typer.echo(
             f"  after a fix: start `headrace react {name}` anew; `show --reactor` tells more, `discard` gives up"
@@ -28,7 +27,7 @@ def print_listed(listed: dict[str, Any]) -> None:
     elif keys:
         flag = "--projector " if kind == "projector" else ""
         typer.echo(f"  after a fix: headrace parked redrive {flag}{name} KEY; `show` tells more, `discard` gives up")
-    _print_table(
+    print_table(
         ("set aside", "since", "because"), [[_place(it), _time(it["parked_at"]), it["message"]] for it in aside]
     )
     if aside:
@@ -49,18 +48,3 @@ def _place(entry: dict[str, Any]) -> str:
 
 def _time(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
-    """On a terminal what is too long goes on in the next line; elsewhere a row is a line, since keys are copied."""
-    if not rows:
-        return
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(str, row))
-    console.print(table)

@@ -23,6 +23,8 @@ MOVE: Final = """
 TIME: Final = "timestamptz"
 # Postgres counts its microseconds from 2000 on, and takes them as the number that they are.
 SINCE_2000_US: Final = 946_684_800_000_000
+SINCE_1970: Final = "(extract(epoch FROM {}) * 1000000)::bigint"
+"""A time as the hashes cover it."""
 
 
 class Chained(Struct, frozen=True):
@@ -88,9 +90,17 @@ def heads(cursor: psycopg.Cursor[Any], places: Iterable[Place]) -> dict[Place, H
     found = {place: beginning(*place) for place in wanted}
     cursor.execute(HEADS, [[topic for topic, _ in wanted], [number for _, number in wanted]])
     for topic, partition, starts_at, unchained, length, offset, head in cursor.fetchall():
-        first = beginning(topic, partition, starts_at, unchained)
-        found[topic, partition] = Head(starts_at, unchained, length, offset, head) if length else first
+        found[topic, partition] = head_of(topic, partition, starts_at, unchained, length, offset, head)
     return found
+
+
+def head_of(
+    topic: str, partition: int, starts_at: int, unchained: int, length: int, offset: int, head: bytes | None
+) -> Head:
+    """A chain's head as its row says it; without a hash, the beginning's."""
+    if head is None:
+        return beginning(topic, partition, starts_at, unchained)
+    return Head(starts_at, unchained, length, offset, head)
 
 
 def append(cursor: psycopg.Cursor[Any], table: Chained, contents: list[Content]) -> int:

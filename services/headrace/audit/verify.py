@@ -1,0 +1,100 @@
+"""Whether history was rewritten: a walk along every chain, what rows say against each other, and what was signed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from msgspec import Struct, structs
+
+from headrace.audit.chain import Head, beginning
+from headrace.audit.findings import REMOVED, REWRITTEN, Finding, Pin
+from headrace.audit.meaning import events_and_outcomes, positions, versions
+from headrace.audit.tables import Tables
+from headrace.audit.walk import Walk
+from headrace.kafka.consumer import Place
+from headrace.kernel.app import AUDIT, JOURNAL
+from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, Chained
+
+Pins: TypeAlias = Mapping[Place, Sequence[Pin]]
+"""What was signed of each chain."""
+
+EVENTS = ".events"
+OUTCOMES = ".outcomes"
+
+
+class Walked(Struct, frozen=True):
+    """One chain: its rows, those of them that are older than it, and up to which offset it was signed (-1: nowhere)."""
+
+    table: str
+    topic: str
+    partition: int
+    rows: int
+    unchained: int
+    last_offset: int
+    signed_to: int
+
+
+class Report(Struct, frozen=True):
+    """All chains, and all that is wrong."""
+
+    chains: list[Walked]
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        """The report for programs."""
+        return {"ok": self.ok, "chains": self.chains, "findings": self.findings}
+
+
+def verify_history(tables: Tables, pins: Pins) -> Report:
+    """Walk along all chains of journal and audit."""
+    chains: list[Walked] = []
+    findings: list[Finding] = []
+    heads = tables.chains()
+    for table, projector, suffix in ((JOURNAL_TABLE, JOURNAL, EVENTS), (AUDIT_TABLE, AUDIT, OUTCOMES)):
+        its_heads = {place: head for place, head in heads.items() if place[0].endswith(suffix)}
+        its_pins = {place: pinned for place, pinned in pins.items() if place[0].endswith(suffix)}
+        places = sorted({*tables.places(table), *its_heads, *its_pins})
+        for place in places:
+            walked, found = _walk(tables, table, place, heads.get(place), pins.get(place, ()))
+            chains.append(walked)
+            findings += found
+        findings += positions(tables, projector, its_heads)
+        if table is JOURNAL_TABLE:
+            for topic in sorted({topic for topic, _ in places}):
+                findings += versions(tables, topic)
+                findings += events_and_outcomes(tables, topic, topic.removesuffix(EVENTS) + OUTCOMES)
+    return Report(chains, findings)
+
+
+def _walk(
+    tables: Tables, table: Chained, place: Place, head: Head | None, pins: Sequence[Pin]
+) -> tuple[Walked, list[Finding]]:
+    findings = []
+    if head is None:
+        findings.append(Finding(*place, None, None, None, REMOVED, "the chain's head is missing in headrace.chains"))
+        last = tables.last(table, place)
+        head = Head(0, 0, *last) if last else beginning(*place)
+    walk = Walk(place, head, pins)
+    for row in tables.rows(table, place):
+        walk.see(row)
+    findings += _named(tables, table, place, walk.end())
+    broken = any(finding.kind == REWRITTEN for finding in findings)
+    signed_to = max((pin.head.offset for pin in pins), default=-1)
+    walked = Walked(table.name, *place, walk.rows, head.unchained, head.offset, -1 if broken else signed_to)
+    return walked, findings
+
+
+def _named(tables: Tables, table: Chained, place: Place, findings: list[Finding]) -> Iterator[Finding]:
+    """The findings, each with the aggregate that its row is of."""
+    nameless = [finding.offset for finding in findings if finding.offset is not None and finding.aggregate_id is None]
+    names = tables.names(table, place, nameless) if nameless else {}
+    for finding in findings:
+        if finding.aggregate_id is None and finding.offset in names:
+            aggregate_id, version = names[finding.offset]
+            yield structs.replace(finding, aggregate_id=aggregate_id, version=version)
+        else:
+            yield finding

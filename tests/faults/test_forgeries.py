@@ -1,0 +1,222 @@
+"""A history that was written by services, and what is found when somebody forges it afterwards."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from faults.forgers import Forger
+from headrace.audit.findings import Finding
+from headrace.audit.tables import Tables
+from headrace.audit.verify import Report, verify_history
+from headrace.orders.events import OrderPaid
+from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE
+from headrace.settings import Settings
+from lifecycles import lifecycles
+from messages import shipped_codec
+from running import Running, running
+from servers import Kafka, Postgres, fresh_database
+
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
+
+EVENTS, OUTCOMES = "orders.events", "orders.outcomes"
+
+
+@pytest.fixture(scope="module")
+def history(kafka: Kafka, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Forty orders on their way, each with a refusal, kept by journal and audit; nothing runs any more."""
+    with (
+        fresh_database(postgres) as database,
+        running(kafka.bootstrap_servers, database, tmp_path_factory.mktemp("history")) as shop,
+    ):
+        shop.start("handler", "handle", "orders")
+        for name in ("journal", "audit"):
+            shop.start(f"project-{name}", "project", name, HEADRACE_BATCH_SIZE="50")
+        commands = list(lifecycles(40))
+        shop.send("orders", *commands[:80], actor="ann")
+        shop.wait_until_quiet()
+        shop.send("orders", *commands[80:], actor="ann")
+        shop.send("orders", *commands[:40], actor="eve")
+        shop.wait_until_quiet()
+        shop.services.stop()
+        yield shop
+
+
+@pytest.fixture
+def url(history: Running, postgres: Postgres) -> Iterator[str]:
+    """A copy of that history, to forge."""
+    with fresh_database(postgres, history.env["DATABASE_URL"].rpartition("/")[2]) as copy:
+        yield copy
+
+
+@pytest.fixture
+def forger(url: str) -> Iterator[Forger]:
+    forger = Forger(url)
+    yield forger
+    forger.close()
+
+
+def verified(url: str) -> Report:
+    with Tables(Settings(DATABASE_URL=url)) as tables:  # type: ignore[call-arg]
+        return verify_history(tables, {})
+
+
+def named(findings: list[Finding]) -> list[tuple[Any, ...]]:
+    return [(it.topic, it.partition, it.offset, it.aggregate_id, it.version, it.kind) for it in findings]
+
+
+def event(forger: Forger, record_type: str, nth: int = 0) -> tuple[Any, ...]:
+    """Partition, offset, aggregate id, version and record of an event."""
+    return forger.ask(
+        'SELECT partition, "offset", aggregate_id, version, record FROM headrace.journal WHERE record_type = %s '
+        'ORDER BY partition, "offset" OFFSET %s LIMIT 1',
+        *(record_type, nth),
+    )[0]
+
+
+def with_another_amount(record: bytes) -> bytes:
+    decoded = shipped_codec().decode(record)
+    assert isinstance(decoded.body, OrderPaid)
+    return shipped_codec().encode(structs.replace(decoded.body, amount=1), decoded.meta, decoded.state)
+
+
+def test_a_history_that_nobody_touched_is_whole(history: Running, url: str) -> None:
+    report = verified(url)
+    assert report.findings == []
+    assert {chain.table: 0 for chain in report.chains} == {"journal": 0, "audit": 0}
+    assert sum(chain.rows for chain in report.chains if chain.table == "journal") == 160
+    assert sum(chain.rows for chain in report.chains if chain.table == "audit") == 200
+    done = history.headrace("audit", "verify", env={"DATABASE_URL": url})
+    assert (done.returncode, done.stdout) == (
+        0,
+        "journal: 4 chains, 160 rows\naudit: 4 chains, 200 rows\nnothing was rewritten\n",
+    )
+
+
+def test_a_changed_amount_is_named(history: Running, url: str, forger: Forger) -> None:
+    partition, offset, name, version, record = event(forger, "OrderPaid", 7)
+    forger.do(
+        'UPDATE headrace.journal SET record = %s WHERE topic = %s AND partition = %s AND "offset" = %s',
+        *(with_another_amount(record), EVENTS, partition, offset),
+    )
+    assert named(verified(url).findings) == [(EVENTS, partition, offset, name, version, "changed")]
+    done = history.headrace("audit", "verify", env={"DATABASE_URL": url})
+    assert done.returncode == 1
+    assert (
+        f"orders.events[{partition}] offset {offset} ({name} version {version}): changed: its hash does not follow "
+        f"from its content and the row before it\n1 findings\n"
+    ) in done.stdout
+    told = json.loads(history.headrace("audit", "verify", "--json", env={"DATABASE_URL": url}).stdout)
+    assert (told["ok"], told["findings"][0]["offset"]) == (False, offset)
+
+
+def test_a_time_that_was_changed_by_a_microsecond_is_named(url: str, forger: Forger) -> None:
+    partition, offset, name, version, _ = event(forger, "OrderShipped", 3)
+    forger.do(
+        "UPDATE headrace.journal SET logged_at = logged_at + interval '1 us' WHERE partition = %s AND \"offset\" = %s",
+        *(partition, offset),
+    )
+    assert named(verified(url).findings) == [(EVENTS, partition, offset, name, version, "changed")]
+
+
+def test_a_deleted_row_is_missed_by_its_number_its_version_and_its_outcome(url: str, forger: Forger) -> None:
+    partition, offset, name, version, _ = event(forger, "OrderPaid", 2)
+    forger.do('DELETE FROM headrace.journal WHERE partition = %s AND "offset" = %s', partition, offset)
+    findings = verified(url).findings
+    assert [it.kind for it in findings] == ["removed"] * 3
+    by_number, by_version, by_outcome = findings
+    assert by_number.what.startswith("row ")
+    assert " of the chain is missing, behind offset " in by_number.what
+    assert (by_version.aggregate_id, by_version.version, by_version.what) == (
+        name, version + 1, f"version {version} is missing before it",
+    )  # fmt: skip
+    assert (by_outcome.aggregate_id, by_outcome.version) == (name, version)
+
+
+def test_a_deleted_last_row_is_missed_by_the_head(url: str, forger: Forger) -> None:
+    last = 'SELECT max("offset") FROM headrace.{} WHERE topic = %s AND partition = 1'
+    for table, topic in (("journal", EVENTS), ("audit", OUTCOMES)):
+        [(offset,)] = forger.ask(last.format(table), topic)
+        forger.do(f'DELETE FROM headrace.{table} WHERE topic = %s AND partition = 1 AND "offset" = %s', topic, offset)
+    findings = verified(url).findings
+    at_the_end = [it.topic for it in findings if it.what.endswith("at the end")]
+    assert (at_the_end, {it.kind for it in findings}) == ([EVENTS, OUTCOMES], {"removed"})
+
+
+def test_swapped_rows_are_both_named(url: str, forger: Forger) -> None:
+    rows = forger.ask(
+        'SELECT "offset", aggregate_id, version FROM headrace.journal WHERE partition = 2 ORDER BY "offset" LIMIT 12'
+    )
+    one, two = rows[4], rows[9]
+    move = 'UPDATE headrace.journal SET "offset" = %s WHERE partition = 2 AND "offset" = %s'
+    for to, at in ((-1, one[0]), (one[0], two[0]), (two[0], -1)):
+        forger.do(move, to, at)
+    findings = [it for it in verified(url).findings if "of the chain, and was at" in it.what]
+    assert named(findings) == [
+        (EVENTS, 2, one[0], *two[1:], "moved"),
+        (EVENTS, 2, two[0], *one[1:], "moved"),
+    ]  # fmt: skip
+
+
+def test_a_refusal_that_became_an_acceptance_is_named(url: str, forger: Forger) -> None:
+    [(partition, offset, name, version)] = forger.ask(
+        "SELECT partition, \"offset\", aggregate_id, version FROM headrace.audit WHERE result = 'refused' LIMIT 1"
+    )
+    forger.do(
+        "UPDATE headrace.audit SET result = 'accepted', code = NULL, message = NULL "
+        'WHERE partition = %s AND "offset" = %s',
+        *(partition, offset),
+    )
+    assert named(verified(url).findings) == [(OUTCOMES, partition, offset, name, version, "changed")]
+
+
+def test_a_deleted_outcome_and_the_event_that_no_outcome_leads_to_are_named(url: str, forger: Forger) -> None:
+    [(partition, offset, name, version)] = forger.ask(
+        'SELECT partition, "offset", aggregate_id, version FROM headrace.audit WHERE command_type = %s LIMIT 1',
+        "PayOrder",
+    )
+    forger.do('DELETE FROM headrace.audit WHERE partition = %s AND "offset" = %s', partition, offset)
+    forger.rehash(AUDIT_TABLE, (OUTCOMES, partition))
+    [finding] = verified(url).findings
+    assert (finding.kind, finding.aggregate_id, finding.version) == ("inserted", name, version)
+    assert finding.what == "no accepted outcome in the audit leads to it"
+
+
+def insert(forger: Forger) -> tuple[Any, ...]:
+    """A new order's event at the place of a transaction's marker, with its hash and all later ones."""
+    partition, _, _, _, record = event(forger, "OrderCreated", 3)
+    [(free,)] = forger.ask(
+        'SELECT n FROM generate_series(1, 1000) AS n LEFT JOIN headrace.journal ON "offset" = n AND partition = %s '
+        'WHERE "offset" IS NULL AND n < (SELECT max("offset") FROM headrace.journal WHERE partition = %s) LIMIT 1',
+        *(partition, partition),
+    )
+    forger.do(
+        "INSERT INTO headrace.journal SELECT topic, partition, %s, 'order-x', 1, record_type, logged_at, %s, "
+        "copied_at, 0, '' FROM headrace.journal WHERE partition = %s ORDER BY \"offset\" LIMIT 1",
+        *(free, record, partition),
+    )
+    forger.rehash(JOURNAL_TABLE, (EVENTS, partition))
+    return EVENTS, partition, free, "order-x", 1
+
+
+def test_an_inserted_event_with_all_hashes_computed_anew_is_named_since_no_outcome_leads_to_it(
+    url: str, forger: Forger
+) -> None:
+    place = insert(forger)
+    assert named(verified(url).findings) == [(*place, "inserted")]
+
+
+def test_a_head_or_a_checkpoint_that_is_gone_is_told(url: str, forger: Forger) -> None:
+    forger.do("DELETE FROM headrace.chains WHERE topic = %s AND partition = 1", OUTCOMES)
+    forger.do("DELETE FROM headrace.checkpoints WHERE projector = 'journal' AND partition = 2")
+    findings = verified(url).findings
+    assert [(it.topic, it.partition, it.kind) for it in findings] == [
+        (EVENTS, 2, "changed"), (OUTCOMES, 1, "removed"), (OUTCOMES, 1, "removed")
+    ]  # fmt: skip
+    assert [it.what for it in findings[:2]] == [
+        "the checkpoint of the journal is missing",
+        "the chain's head is missing in headrace.chains",
+    ]
+    assert findings[2].what.endswith(", its checkpoint says; it has no chain")
