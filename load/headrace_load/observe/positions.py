@@ -6,7 +6,7 @@ import psycopg
 from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from headrace_load.verify.topics import client_properties
+from headrace_load.verify.topics import all_told, client_properties
 
 TIMEOUT_S: Final = 3.0
 
@@ -54,7 +54,7 @@ class KafkaPositions:
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=TIMEOUT_S,
         )
-        return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+        return all_told({(place.topic, place.partition): future.result().offset for place, future in futures.items()})
 
 
 class Checkpoints:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import (
+    OFFSET_INVALID,
     Consumer,
     IsolationLevel,
     KafkaError,
@@ -132,9 +133,18 @@ class Topics:
 
         def ask() -> dict[tuple[str, int], int]:
             futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_S)
-            return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+            return all_told(
+                {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+            )
 
         return _once_settled(ask)
+
+
+def all_told(found: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """The offsets; `KafkaException` when one is none, which is what the client says, without an error, of no leader."""
+    if OFFSET_INVALID in found.values():
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    return found
 
 
 def _once_settled(ask: Callable[[], ResultT]) -> ResultT:
