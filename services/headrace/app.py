@@ -1,4 +1,4 @@
-"""The applications that ship: `app` is what Headrace runs unless `--app` names another; `shop` is a part of it."""
+"""The applications that ship: `shop`, `bank`, and `app`, both together: what Headrace runs unless `--app` says else."""
 
 import os
 from typing import Final
@@ -12,6 +12,8 @@ from headrace.kernel.errors import Misconfigured
 from headrace.orders.decider import orders
 from headrace.orders.statistics import order_statistics
 from headrace.orders.views import orders_view
+from headrace.transfers.decider import transfers_with
+from headrace.transfers.process import transfer_process
 
 LIMITS: Final = "HEADRACE_TRANSFER_LIMITS"
 
@@ -26,7 +28,11 @@ def limits_from(said: str) -> Limits:
 
 
 limits = limits_from(os.environ.get(LIMITS, ""))
-accounts = accounts_with(limits)
 
 shop = App(aggregates=(orders,), views=(orders_view, order_statistics))
-app = App(aggregates=(orders, accounts), views=shop.views)
+bank = App(aggregates=(accounts_with(limits), transfers_with(limits)), reactors=(transfer_process,))
+app = App(
+    aggregates=(*shop.aggregates, *bank.aggregates),
+    views=(*shop.views, *bank.views),
+    reactors=(*shop.reactors, *bank.reactors),
+)

@@ -11,6 +11,8 @@ from headrace.app import app
 
 PACKAGE = Path(headrace.__file__).parent
 DOMAINS = [aggregate.name for aggregate in app.aggregates]
+# A process connects domains: it knows their messages.
+CONNECTED = {"transfers": ("headrace.accounts",)}
 # The part of the standard library that computes. What can read, wait, guess or start something is not in it.
 COMPUTES = {
     "abc", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "itertools", "math",
@@ -44,7 +46,7 @@ def pure_modules() -> Iterator[tuple[Path, tuple[str, ...]]]:
         yield path, ("headrace.kernel",)
     for domain in DOMAINS:
         for path in sorted((PACKAGE / domain).rglob("*.py")):
-            yield path, ("headrace.kernel", f"headrace.{domain}")
+            yield path, ("headrace.kernel", f"headrace.{domain}", *CONNECTED.get(domain, ()))
 
 
 MODULES = list(pure_modules())

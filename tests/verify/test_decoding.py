@@ -68,7 +68,7 @@ def test_an_event_on_the_command_topic_is_not_a_command(past: Past) -> None:
 
 
 def test_only_domains_with_commands_are_verified() -> None:
-    assert SCHEMAS.domains == ["accounts", "orders"]
+    assert SCHEMAS.domains == ["accounts", "orders", "transfers"]
 
 
 @pytest.mark.parametrize(

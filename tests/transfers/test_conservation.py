@@ -1,0 +1,207 @@
+"""Whatever comes in whatever order, money is neither made nor lost, and every transfer comes to one end."""
+
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from msgspec.structs import replace
+
+from headrace.accounts.commands import (
+    CloseAccount,
+    DepositMoney,
+    FreezeAccount,
+    OpenAccount,
+    UnfreezeAccount,
+    WithdrawMoney,
+)
+from headrace.accounts.events import HoldPlaced, HoldReleased, HoldSettled, TransferCredited
+from headrace.accounts.limits import Limits
+from headrace.kernel.message import ACCEPTED
+from headrace.transfers.commands import ApproveTransfer, RejectTransfer, RequestTransfer
+from headrace.transfers.events import TransactionCompleted, TransferFailed
+from transfers.world import NOBODY, Name, World
+
+MOST = 2**53 - 1
+LIMITS = Limits(review_above=50, account_per_day=2000, account_per_hour=30, open_per_account=3)
+ACCOUNTS = ["a", "b", "c", "d"]
+OPEN = {"a": "GBP", "b": "GBP", "c": "GBP", "d": "EUR"}
+account_ids = st.sampled_from([*ACCOUNTS, "nobody"])
+amounts = st.integers(1, 60) | st.sampled_from([100, 1000, MOST])
+numbers = st.integers(0, 1_000_000)
+hows = st.sampled_from(["once", "once", "once", "resent", "forgotten"])
+END_STEPS = 20_000
+
+
+class Bank(RuleBasedStateMachine):
+    """Rules are what may come next; most often it is a step of what is under way."""
+
+    ends: ClassVar[set[str]] = set()
+
+    @initialize()
+    def open_accounts(self) -> None:
+        self.world = World(LIMITS)
+        self.asked = 0
+        for name, currency in OPEN.items():
+            self.world.ask("accounts", name, OpenAccount(name, currency))
+            self.world.ask("accounts", name, DepositMoney(100, currency, "x"))
+        self.finish()
+
+    @rule(name=account_ids, amount=amounts)
+    def deposit(self, name: str, amount: int) -> None:
+        self.world.ask("accounts", name, DepositMoney(amount, OPEN.get(name, "GBP"), "x"))
+
+    @rule(name=account_ids, amount=amounts)
+    def withdraw(self, name: str, amount: int) -> None:
+        self.world.ask("accounts", name, WithdrawMoney(amount, OPEN.get(name, "GBP"), "x"))
+
+    @rule(name=account_ids, command=st.sampled_from([FreezeAccount("r"), UnfreezeAccount(), UnfreezeAccount()]))
+    def freeze(self, name: str, command: Any) -> None:
+        self.world.ask("accounts", name, command)
+
+    @rule(name=account_ids)
+    def empty_and_close(self, name: str) -> None:
+        account = self.world.accounts.get(name)
+        if account and account.balance:
+            self.world.ask("accounts", name, WithdrawMoney(account.balance, account.currency, "x"))
+        self.world.ask("accounts", name, CloseAccount())
+
+    @rule(from_account=account_ids, to_account=account_ids, amount=amounts, wait=st.none() | st.integers(1, 5000))
+    def request(self, from_account: str, to_account: str, amount: int, wait: int | None) -> None:
+        self.asked += 1
+        due = wait and self.world.now + wait
+        command = RequestTransfer(from_account, to_account, amount, OPEN.get(from_account, "GBP"), "ann", "x", due)
+        self.world.ask("transfers", f"t-{self.asked}", command)
+
+    @precondition(lambda self: self.asked)
+    @rule(number=numbers, command=st.sampled_from([ApproveTransfer("bob"), RejectTransfer("bob", "r")]))
+    def review(self, number: int, command: Any) -> None:
+        self.world.ask("transfers", f"t-{1 + number % self.asked}", command)
+
+    @precondition(lambda self: self.world.ready())
+    @rule(choices=st.lists(st.tuples(numbers, hows, numbers), min_size=1, max_size=15))
+    def go_on(self, choices: list[tuple[int, str, int]]) -> None:
+        for choice, how, place in choices:
+            if ready := self.world.ready():
+                self._step(*ready[choice % len(ready)], how, place)
+                self.money_is_neither_made_nor_lost()
+
+    def _step(self, step: str, name: Name, how: str, place: int) -> None:
+        if step != "handle" or how == "once":
+            self.world.take(step, name)
+        elif how == "resent":
+            self.world.resend(name, place)
+        else:
+            self._handle_and_forget(name, place)
+
+    def _handle_and_forget(self, name: Name, place: int) -> None:
+        """Once its id is forgotten, a command that was accepted comes again, before what follows for its transfer."""
+        log = self.world.logs[name]
+        sent = log[0]
+        self.world.take("handle", name)
+        known = self.world.known.get(sent.command_id)
+        if known is None or known.result != ACCEPTED or sent.process == NOBODY:
+            return
+        before = next((n for n, each in enumerate(log) if each.transfer_id == sent.transfer_id), len(log))
+        log.insert(place % (before + 1), replace(sent, forgotten=True))
+
+    @precondition(lambda self: self.world.timers)
+    @rule(choice=numbers, early=st.booleans())
+    def fire(self, choice: int, *, early: bool) -> None:
+        timers = sorted(self.world.timers)
+        self.world.fire(timers[choice % len(timers)], early=early)
+
+    @rule(number=numbers, kind=st.sampled_from(["accounts", "transfers"]))
+    def park(self, number: int, kind: str) -> None:
+        names = [name for name in self.world.states if name[0] == kind]
+        if names:
+            self.world.park(names[number % len(names)])
+
+    @precondition(lambda self: self.world.parked)
+    @rule(number=numbers, discard=st.booleans())
+    def release(self, number: int, *, discard: bool) -> None:
+        name = sorted(self.world.parked)[number % len(self.world.parked)]
+        waiting = self.world.parked[name]
+        of_process = bool(waiting) and bool(waiting[0].process[0])
+        self.world.release(name, discard=discard and name[0] == "accounts" and of_process)
+
+    @invariant()
+    def money_is_neither_made_nor_lost(self) -> None:
+        world = self.world
+        assert world.there == world.brought
+        for account in world.accounts.values():
+            assert 0 <= account.balance <= MOST - account.held
+            assert account.held == sum(hold.amount for hold in account.holds.values())
+
+    def finish(self) -> None:
+        """All that is under way comes to its end: what is parked goes on, and so does what must be asked again."""
+        world = self.world
+        for _ in range(END_STEPS):
+            again = [key for key in world.timers if key[1] != "deadline"]
+            if world.parked:
+                world.release(next(iter(world.parked)))
+            elif ready := world.ready():
+                world.take(*ready[len(ready) // 2])
+            elif again:
+                world.fire(again[0], early=False)
+            else:
+                return
+            self.money_is_neither_made_nor_lost()
+        raise AssertionError(f"no end: {world.ready()} {world.timers}")
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self.finish()
+        self._all_is_at_rest({"completed", "failed", "awaiting_review"})
+        while self.world.timers:
+            self.world.fire(min(self.world.timers), early=False)
+            self.finish()
+        self._all_is_at_rest({"completed", "failed"})
+
+    def _all_is_at_rest(self, statuses: set[str]) -> None:
+        world = self.world
+        for account in world.accounts.values():
+            assert (account.held, account.holds, account.credits) == (0, {}, {})
+        for name, transfer in world.transfers.items():
+            assert transfer.status in statuses, (name, transfer)
+            self._assert_one_end(name, transfer.status)
+            self.ends.add(transfer.code or transfer.status)
+        for name, state in world.states.items():
+            assert world.replayed(name) == state
+
+    def _assert_one_end(self, name: str, status: str) -> None:
+        ends = [
+            event
+            for event in self.world.happened["transfers", name]
+            if isinstance(event, TransactionCompleted | TransferFailed)
+        ]
+        assert len(ends) == (status in ("completed", "failed"))
+        did = [
+            type(event)
+            for (kind, _), happened in self.world.happened.items()
+            for event in happened
+            if kind == "accounts" and getattr(event, "transfer_id", None) == name
+        ]
+        assert did.count(HoldPlaced) == did.count(HoldSettled) + did.count(HoldReleased)
+        assert did.count(HoldSettled) == did.count(TransferCredited) == (status == "completed")
+
+
+def test_money_is_neither_made_nor_lost_and_every_transfer_comes_to_one_end() -> None:
+    run_state_machine_as_test(Bank, settings=settings(max_examples=150, stateful_step_count=60))
+
+
+def test_transfers_come_to_every_kind_of_end() -> None:
+    """So the test above has looked at them."""
+    Bank.ends.clear()
+    run_state_machine_as_test(
+        Bank, settings=settings(max_examples=150, stateful_step_count=60, derandomize=True, database=None)
+    )
+    assert {"completed", "Expired", "Rejected", "UnknownAccount", "FrozenAccount", "InsufficientFunds"} <= Bank.ends
