@@ -195,13 +195,13 @@ class Bank(RuleBasedStateMachine):
 
 
 def test_money_is_neither_made_nor_lost_and_every_transfer_comes_to_one_end() -> None:
-    run_state_machine_as_test(Bank, settings=settings(max_examples=150, stateful_step_count=60))
+    run_state_machine_as_test(Bank, settings=settings(max_examples=80, stateful_step_count=50))
 
 
 def test_transfers_come_to_every_kind_of_end() -> None:
     """So the test above has looked at them."""
     Bank.ends.clear()
     run_state_machine_as_test(
-        Bank, settings=settings(max_examples=150, stateful_step_count=60, derandomize=True, database=None)
+        Bank, settings=settings(max_examples=80, stateful_step_count=50, derandomize=True, database=None)
     )
     assert {"completed", "Expired", "Rejected", "UnknownAccount", "FrozenAccount", "InsufficientFunds"} <= Bank.ends

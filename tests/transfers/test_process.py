@@ -20,7 +20,7 @@ from headrace.accounts.events import (
 from headrace.app import bank
 from headrace.kernel.message import ACCEPTED, PARKED, REFUSED, Fact, Outcome
 from headrace.kernel.reactor import Answered, Reaction, Schedule, Send, Unschedule
-from headrace.testing import facts
+from headrace.testing import facts, given
 from headrace.transfers.commands import (
     ConfirmCredit,
     ConfirmHold,
@@ -134,7 +134,7 @@ def answered(command: str, to: str, process_id: str, result: str = REFUSED, code
         correlation_id="x",
         causation_id="y",
     )
-    return Answered(outcome, "accounts", "transfers", process_id, 1)
+    return Answered(outcome, "accounts", "transfers" if process_id == "t-1" else "accounts", process_id, 1)
 
 
 REFUSALS: list[tuple[str, Answered, list[Reaction]]] = [
@@ -157,17 +157,17 @@ REFUSALS: list[tuple[str, Answered, list[Reaction]]] = [
     (
         "what must be given back is asked for again, for ever",
         answered("ReleaseHold", "ann-1", "t-1", code="Discarded"),
-        [Schedule("ReleaseHold t-1", 6000, RELEASE)],
+        [Schedule("ReleaseHold", 6000, RELEASE)],
     ),
     (
         "what must be let go likewise",
         answered("SettleHold", "ann-1", "t-1", code="Discarded"),
-        [Schedule("SettleHold t-1", 6000, Send("accounts", "ann-1", SettleHold("t-1")))],
+        [Schedule("SettleHold", 6000, Send("accounts", "ann-1", SettleHold("t-1")))],
     ),
     (
         "what must be forgotten likewise",
         answered("SettleCredit", "bob-1", "t-1", code="Discarded"),
-        [Schedule("SettleCredit t-1", 6000, Send("accounts", "bob-1", SettleCredit("t-1")))],
+        [Schedule("SettleCredit", 6000, Send("accounts", "bob-1", SettleCredit("t-1")))],
     ),
     (
         "money set aside for a transfer that has ended is given back",
@@ -197,6 +197,24 @@ def test_a_refusal_has_its_consequence(seen: Answered, follows: list[Reaction]) 
 @pytest.mark.parametrize("command", ["PlaceHold", "CreditTransfer", "ReleaseHold", "ExpireTransfer"])
 def test_an_answer_that_is_no_refusal_is_nothing_yet(command: str, result: str) -> None:
     assert list(react(answered(command, "ann-1", "t-1", result=result))) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "step"),
+    [
+        ((TO_REVIEW,), "review"),
+        ((TO_REVIEW, TransferApproved("bob")), "hold"),
+        ((REQUESTED, FundsHeld(*MONEY)), "credit"),
+        ((REQUESTED, MoneyTransferred(*MONEY)), "settlement"),
+        ((REQUESTED, CreditRefused("c", "r")), "release"),
+        ((REQUESTED, TransferExpired()), "release"),
+        ((REQUESTED, TransactionCompleted(*MONEY)), None),
+        ((REQUESTED, TransferFailed("c", "r")), None),
+        ((), None),
+    ],
+)
+def test_an_open_transfer_waits_for_a_step(events: tuple[Any, ...], step: str | None) -> None:
+    assert transfer_process.waits_for(given(transfers, *events).state) == step
 
 
 def test_the_bank_has_the_process_and_all_that_it_reads() -> None:

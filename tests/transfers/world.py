@@ -210,9 +210,9 @@ class World:
                     self._append(Sent(next(self.ids), (aggregate, name), command, self.now, process))
                 case Schedule(timer, due, send):
                     to = (send.aggregate, send.aggregate_id)
-                    self.timers[source[1], timer] = due, Sent(-1, to, send.command, due, process)
+                    self.timers[process[1], timer] = due, Sent(-1, to, send.command, due, process)
                 case Unschedule(timer):
-                    self.timers.pop((source[1], timer), None)
+                    self.timers.pop((process[1], timer), None)
 
     def _state(self, name: Name) -> Any:
         return self.states.get(name, self.rules[name[0]].initial)

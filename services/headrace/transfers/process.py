@@ -38,6 +38,13 @@ DEADLINE: Final = "deadline"
 AGAIN_MS: Final = 1000
 """How long after a refusal that must not stand the same is asked again."""
 UNWANTED: Final = (TransferEnded.__name__, UnknownTransfer.__name__)
+WAITS_FOR: Final = {
+    "awaiting_review": "review",
+    "requested": "hold",
+    "held": "credit",
+    "credited": "settlement",
+    "releasing": "release",
+}
 ENDINGS: Final = {kind.__name__: kind for kind in (SettleHold, ReleaseHold, SettleCredit)}
 
 
@@ -91,9 +98,10 @@ def _after_refusal(answered: Answered) -> Sequence[Reaction]:
         case "ExpireTransfer" if code == NotDueYet.__name__:  # a broker's clock may be behind ours
             again = _to_transfer(outcome.aggregate_id, ExpireTransfer())
             return [Schedule(DEADLINE, outcome.occurred_at + AGAIN_MS, again)]
-        case "SettleHold" | "ReleaseHold" | "SettleCredit" as ending:  # the rules refuse none: an operator gave it up
+        case "SettleHold" | "ReleaseHold" | "SettleCredit" as ending if answered.process == "transfers":
+            # The rules refuse none of them: an operator gave it up, or the engine could not write it.
             again = _to_account(outcome.aggregate_id, ENDINGS[ending](own))
-            return [Schedule(f"{ending} {own}", outcome.occurred_at + AGAIN_MS, again)]
+            return [Schedule(ending, outcome.occurred_at + AGAIN_MS, again)]
         case _:
             return ()
 
@@ -111,6 +119,16 @@ def _to_transfer(transfer_id: str, command: Any) -> Send:
     return Send("transfers", transfer_id, command)
 
 
+def waits_for(transfer: Transfer) -> str | None:
+    """The step that the transfer waits for; None once it has ended."""
+    return WAITS_FOR.get(transfer.status)
+
+
 transfer_process = Reactor(
-    name="transfer_process", events=("transfers", "accounts"), answers=("accounts", "transfers"), react=react
+    name="transfer_process",
+    events=("transfers", "accounts"),
+    answers=("accounts", "transfers"),
+    react=react,
+    process="transfers",
+    waits_for=waits_for,
 )
