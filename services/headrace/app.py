@@ -7,6 +7,8 @@ import msgspec
 
 from headrace.accounts.decider import accounts_with
 from headrace.accounts.limits import Limits
+from headrace.accounts.statements import statements
+from headrace.accounts.views import accounts_view
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.orders.decider import orders
@@ -14,6 +16,8 @@ from headrace.orders.statistics import order_statistics
 from headrace.orders.views import orders_view
 from headrace.transfers.decider import transfers_with
 from headrace.transfers.process import transfer_process
+from headrace.transfers.views import transfers_view
+from headrace.transfers.volumes import transfer_volumes
 
 LIMITS: Final = "HEADRACE_TRANSFER_LIMITS"
 
@@ -30,7 +34,11 @@ def limits_from(said: str) -> Limits:
 limits = limits_from(os.environ.get(LIMITS, ""))
 
 shop = App(aggregates=(orders,), views=(orders_view, order_statistics))
-bank = App(aggregates=(accounts_with(limits), transfers_with(limits)), reactors=(transfer_process,))
+bank = App(
+    aggregates=(accounts_with(limits), transfers_with(limits)),
+    views=(accounts_view, statements, transfers_view, transfer_volumes),
+    reactors=(transfer_process,),
+)
 app = App(
     aggregates=(*shop.aggregates, *bank.aggregates),
     views=(*shop.views, *bank.views),

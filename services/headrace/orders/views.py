@@ -1,6 +1,6 @@
 """How orders look to those who read them: one row an order."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import assert_never
 
 from msgspec import Struct
@@ -10,8 +10,6 @@ from headrace.kernel.errors import Fault
 from headrace.kernel.message import EventMeta, Fact
 from headrace.kernel.view import Key, Table, View
 from headrace.orders.events import Event, OrderCancelled, OrderCreated, OrderDelivered, OrderPaid, OrderShipped
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Room for the order's later steps in the page of its row, and no index on what they change: updates stay in the page.
 ORDERS_TABLE = """
@@ -72,7 +70,7 @@ def evolve(_key: Key, row: OrderRow | None, fact: Fact[Event]) -> OrderRow:
             f"orders: {type(event).__name__}, version {meta.version} of {meta.aggregate_id!r}, finds no row: "
             f"earlier events are missing, so fill the view anew from the journal"
         )
-    version, at = meta.version, _time(meta)
+    version, at = meta.version, meta.time
     match event:
         case OrderPaid(payment_id, amount):
             return replace(row, version=version, updated_at=at, status="paid", payment_id=payment_id, paid=amount)
@@ -87,7 +85,7 @@ def evolve(_key: Key, row: OrderRow | None, fact: Fact[Event]) -> OrderRow:
 
 
 def _created(event: OrderCreated, meta: EventMeta) -> OrderRow:
-    at = _time(meta)
+    at = meta.time
     return OrderRow(
         order_id=meta.aggregate_id,
         version=meta.version,
@@ -105,11 +103,6 @@ def _created(event: OrderCreated, meta: EventMeta) -> OrderRow:
         created_at=at,
         updated_at=at,
     )
-
-
-def _time(meta: EventMeta) -> datetime:
-    # By position, and in units that timedelta keeps: a third of what `milliseconds=` takes, and as exact.
-    return EPOCH + timedelta(0, meta.occurred_at // 1000, meta.occurred_at % 1000 * 1000)
 
 
 orders_view = View(
