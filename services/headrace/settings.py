@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     """`auto` is text on a terminal and JSON elsewhere."""
     restore_digest: bool = Field(default=False, validation_alias="HEADRACE_RESTORE_DIGEST")
     """Whether a takeover logs a digest of each partition's state, for the verifier to compare."""
+    audit_key: Path | None = Field(default=None, validation_alias="HEADRACE_AUDIT_KEY")
+    """The private key that the projectors of journal and audit sign checkpoints with; without it they sign none."""
+    audit_rows: int = Field(default=100_000, ge=1, validation_alias="HEADRACE_AUDIT_ROWS")
+    """After so many rows they sign."""
+    audit_s: int = Field(default=600, ge=1, validation_alias="HEADRACE_AUDIT_S")
+    """After so many seconds they sign what was written in them, if anything was."""
     failpoint: str = Field(default="", validation_alias="HEADRACE_FAILPOINT")
     """For tests: where to die. Refused outside the local profile."""
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from headrace.audit.chain import beginning, link
+from headrace.audit.signing import make_key_pair
 from headrace.kernel.message import Outcome
 from lamps import OUTSIDE, lock_lamps
 from lifecycles import lifecycles
@@ -111,6 +112,42 @@ def test_every_outcome_is_kept_once_refused_repeated_and_parked_ones_over_kills(
     assert kinds >= {("accepted", False), ("accepted", True), ("refused", False), ("parked", False)}
     assert_chained(house, "audit", "lights.outcomes")
     assert_chained(house, "journal", "lights.events")
+
+
+def test_checkpoints_are_signed_at_intervals_and_a_forgery_in_between_is_told_and_not_signed(
+    shop: Running, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    make_key_pair(key)
+    shop.start("handler", "handle", "orders")
+    often = {"HEADRACE_AUDIT_KEY": str(key), "HEADRACE_AUDIT_ROWS": "40", "HEADRACE_BATCH_SIZE": "20"}
+    for name in ("audit", "journal"):
+        shop.start(name, "project", name, **often)
+    shop.send("orders", *lifecycles(60))
+    shop.wait_until_quiet()
+    signed = "SELECT right(topic, 6), count(*) FROM headrace.audit_checkpoints GROUP BY 1 ORDER BY 1"
+    shop.wait(lambda: min((int(str(count)) for _, count in shop.rows(signed)), default=0) > 8, "several are signed")
+    assert [topic for topic, _ in shop.rows(signed)] == ["events", "tcomes"]
+    done = shop.headrace("audit", "verify", "--public-key", f"{key}.pub")
+    assert (done.returncode, "nothing was rewritten" in done.stdout) == (0, True), done.stdout
+    shop.change("UPDATE headrace.journal SET hash = sha256(hash)")
+    shop.send("orders", *lifecycles(30, first=100))
+    shop.wait(lambda: "history was rewritten" in shop.log("journal").read_text(), "it is told")
+    shop.wait_until_quiet()
+    assert not shop.services.exits
+    assert shop.headrace("audit", "verify", "--public-key", f"{key}.pub").returncode == 1
+
+
+def test_seconds_are_an_interval_too_and_a_wrong_key_is_refused(shop: Running, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    make_key_pair(key)
+    shop.start("handler", "handle", "orders")
+    shop.start("audit", "project", "audit", HEADRACE_AUDIT_KEY=str(key), HEADRACE_AUDIT_S="1")
+    shop.send("orders", *lifecycles(1))
+    shop.wait(lambda: shop.rows("SELECT count(*) FROM headrace.audit_checkpoints") == [(1,)], "one is signed")
+    done = shop.headrace("project", "journal", env={"HEADRACE_AUDIT_KEY": f"{key}.pub"})
+    assert done.returncode == 2
+    assert "holds no private key" in done.stderr
 
 
 def test_replicas_and_takeovers_go_on_with_one_chain(shop: Running) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec import structs
 
 from faults.forgers import Forger
 from headrace.audit.findings import Finding
+from headrace.audit.signing import make_key_pair
 from headrace.audit.tables import Tables
 from headrace.audit.verify import Report, verify_history
 from headrace.orders.events import OrderPaid
@@ -44,6 +46,14 @@ def history(kafka: Kafka, postgres: Postgres, tmp_path_factory: pytest.TempPathF
         yield shop
 
 
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private key; the public one lies beside it."""
+    path = tmp_path_factory.mktemp("keys") / "key"
+    make_key_pair(path)
+    return path
+
+
 @pytest.fixture
 def url(history: Running, postgres: Postgres) -> Iterator[str]:
     """A copy of that history, to forge."""
@@ -60,7 +70,7 @@ def forger(url: str) -> Iterator[Forger]:
 
 def verified(url: str) -> Report:
     with Tables(Settings(DATABASE_URL=url)) as tables:  # type: ignore[call-arg]
-        return verify_history(tables, {})
+        return verify_history(tables)
 
 
 def named(findings: list[Finding]) -> list[tuple[Any, ...]]:
@@ -220,3 +230,131 @@ def test_a_head_or_a_checkpoint_that_is_gone_is_told(url: str, forger: Forger) -
         "the chain's head is missing in headrace.chains",
     ]
     assert findings[2].what.endswith(", its checkpoint says; it has no chain")
+
+
+def audit(history: Running, url: str, *arguments: str) -> tuple[int, str, str]:
+    """Run `headrace audit` on a copy of the history."""
+    done = history.headrace("audit", *arguments, env={"DATABASE_URL": url})
+    return done.returncode, done.stdout, done.stderr
+
+
+def saved_elsewhere(history: Running, url: str, key: Path, tmp_path: Path) -> list[str]:
+    """A checkpoint in a file, and what to say to have it believed."""
+    path = str(tmp_path / "saved")
+    code, out, err = audit(history, url, "checkpoint", "--key", str(key), "--output", path)
+    assert (code, out[:16]) == (0, "signed 8 chains "), err
+    return ["--checkpoint", path, "--public-key", f"{key}.pub"]
+
+
+def test_a_checkpoint_that_was_saved_holds_on_an_untouched_history(
+    history: Running, url: str, key: Path, tmp_path: Path
+) -> None:
+    saved = saved_elsewhere(history, url, key, tmp_path)
+    code, out, _ = audit(history, url, "verify", *saved)
+    assert (code, out.splitlines()) == (0, [
+        "journal: 4 chains, 160 rows, 4 chains as signed before",
+        "audit: 4 chains, 200 rows, 4 chains as signed before",
+        "nothing was rewritten",
+    ])  # fmt: skip
+    assert audit(history, url, "verify")[1].splitlines()[2] == "signatures are not checked without --public-key"
+
+
+def test_a_changed_amount_with_all_hashes_computed_anew_is_found_by_a_checkpoint_alone(
+    history: Running, url: str, forger: Forger, key: Path, tmp_path: Path
+) -> None:
+    saved = saved_elsewhere(history, url, key, tmp_path)
+    partition, offset, _, _, record = event(forger, "OrderPaid", 7)
+    forger.do(
+        'UPDATE headrace.journal SET record = %s WHERE topic = %s AND partition = %s AND "offset" = %s',
+        *(with_another_amount(record), EVENTS, partition, offset),
+    )
+    forger.rehash(JOURNAL_TABLE, (EVENTS, partition))
+    forger.do("DELETE FROM headrace.audit_checkpoints")
+    code, out, _ = audit(history, url, "verify")
+    assert (code, out.splitlines()[-1]) == (0, "nothing was rewritten")  # as good as it gets without one
+    code, out, _ = audit(history, url, "verify", *saved)
+    [finding] = [line for line in out.splitlines() if "rewritten: " in line]
+    assert code == 1
+    assert finding.startswith(f"orders.events[{partition}]: rewritten: up to offset ")
+    assert f"it is not what {saved[1]} of " in finding
+
+
+def test_checkpoints_at_intervals_tell_where_the_forgery_begins(
+    history: Running, url: str, forger: Forger, key: Path
+) -> None:
+    """Of each partition's first rows as if they had been all, and of all."""
+    rows = forger.ask('SELECT "offset" FROM headrace.journal WHERE partition = 1 ORDER BY "offset"')
+    for count in (10, 20, len(rows)):
+        forger.do(
+            'UPDATE headrace.chains AS c SET length = j.link, last_offset = j."offset", head = j.hash '
+            "FROM headrace.journal AS j WHERE (c.topic, c.partition) = (j.topic, j.partition) AND j.partition = 1 "
+            "AND j.link = %s",
+            count,
+        )
+        assert audit(history, url, "checkpoint", "--key", str(key))[0] == 0
+    [(forged,)] = forger.ask('SELECT "offset" FROM headrace.journal WHERE partition = 1 AND link = 15')
+    forger.do("UPDATE headrace.journal SET record_type = 'OrderLost' WHERE partition = 1 AND link = 15")
+    forger.rehash(JOURNAL_TABLE, (EVENTS, 1))
+    code, out, _ = audit(history, url, "verify", "--public-key", f"{key}.pub")
+    assert code == 1
+    assert f"of rows 11 to 20 of the chain, behind offset {rows[9][0]}, some are forged" in out
+    assert rows[9][0] < forged < rows[19][0]
+    assert "1 findings" in out
+
+
+def test_a_forgery_in_both_tables_is_found_by_a_checkpoint(
+    history: Running, url: str, forger: Forger, key: Path, tmp_path: Path
+) -> None:
+    saved = saved_elsewhere(history, url, key, tmp_path)
+    _, partition, *_ = insert(forger)
+    forger.do(
+        'INSERT INTO headrace.audit SELECT topic, partition, "offset" + 1, logged_at, asked_at, actor, command_type, '
+        "'order-x', 'forged', command_offset, correlation_id, causation_id, result, code, message, 1, 1, repeated, "
+        "body_hash, 0, '' FROM headrace.audit AS one WHERE partition = %s AND NOT EXISTS (SELECT FROM headrace.audit "
+        'AS next WHERE next.partition = one.partition AND next."offset" = one."offset" + 1) ORDER BY "offset" LIMIT 1',
+        partition,
+    )
+    forger.rehash(AUDIT_TABLE, (OUTCOMES, partition))
+    assert verified(url).findings == []
+    code, out, _ = audit(history, url, "verify", *saved)
+    assert (code, out.count(": rewritten: ")) == (1, 2)
+
+
+def test_nothing_is_signed_that_contradicts_what_was_signed(
+    history: Running, url: str, forger: Forger, key: Path
+) -> None:
+    assert audit(history, url, "checkpoint", "--key", str(key))[0] == 0
+    partition, offset, *_ = event(forger, "OrderPaid", 7)
+    forger.do('UPDATE headrace.journal SET version = 9 WHERE partition = %s AND "offset" = %s', partition, offset)
+    forger.rehash(JOURNAL_TABLE, (EVENTS, partition))
+    code, out, err = audit(history, url, "checkpoint", "--key", str(key))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"headrace: orders.events[{partition}]: what was signed at ")
+
+
+def test_a_stored_checkpoint_that_was_changed_is_told(history: Running, url: str, forger: Forger, key: Path) -> None:
+    assert audit(history, url, "checkpoint", "--key", str(key))[0] == 0
+    forger.do("UPDATE headrace.audit_checkpoints SET made_at = made_at - interval '1 day' WHERE partition = 3")
+    code, out, _ = audit(history, url, "verify", "--public-key", f"{key}.pub")
+    assert (code, out.count("is not as the key")) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["checkpoint"], "HEADRACE_AUDIT_KEY is not set, nor --key: `headrace audit key` makes one"),
+        (["checkpoint", "--key", "/nowhere"], "/nowhere: No such file or directory"),
+        (["checkpoint", "--key", "{key}.pub"], "{key}.pub holds no private key without a password"),
+        (["checkpoint", "--key", "{key}", "--output", "/nowhere/x"], "--output /nowhere/x: No such file or directory"),
+        (["verify", "--public-key", "{key}"], "{key} holds no public key"),
+        (["verify", "--checkpoint", "/nowhere"], "/nowhere: No such file or directory"),
+        (["verify", "--checkpoint", "{key}"], "{key} line 1 is no checkpoint"),
+        (["key", "{key}"], "{key}: there is such a file"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else " ".join(it),
+)
+def test_wrong_use_is_one_line_and_exit_code_2(history: Running, key: Path, arguments: list[str], said: str) -> None:
+    url = history.env["DATABASE_URL"]
+    code, out, err = audit(history, url, *[it.format(key=key) for it in arguments])
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith(f"headrace: {said.format(key=key)}")

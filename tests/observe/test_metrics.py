@@ -36,6 +36,7 @@ def exposed() -> str:
     metrics.LATENCY.labels(group).observe(1)
     metrics.TRANSACTIONS.labels(group, "committed").inc()
     metrics.DATABASE_RETRIES.labels("again").inc()
+    metrics.AUDIT_CHECKPOINTS.labels("journal", "signed").inc()
     for group, projection in (("headrace.handle.orders", ""), ("headrace.project.orders_v1", "orders_v1")):
         lag = Lag()
         lag.acquired({("orders.events", 0): 7})

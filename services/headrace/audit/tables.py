@@ -48,28 +48,28 @@ class Tables:
     def __init__(self, settings: Settings) -> None:
         with connect(settings, "headrace audit") as first:
             refuse_unmigrated(first, ())
-        self._connection = connect(settings, "headrace audit")
-        self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        self._connection.read_only = True
+        self.connection = connect(settings, "headrace audit")
+        self.connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        self.connection.read_only = True
         # A large table takes its time, and nobody waits for a lock of ours.
-        self._connection.execute("SET LOCAL statement_timeout = 0")
-        self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        self.connection.execute("SET LOCAL statement_timeout = 0")
+        self.connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self.connection.close()
 
     def chains(self) -> dict[Place, Head]:
         """Where each chain stands."""
-        rows = self._connection.execute(CHAINS).fetchall()
+        rows = self.connection.execute(CHAINS).fetchall()
         return {(topic, partition): head_of(topic, partition, *head) for topic, partition, *head in rows}
 
     def places(self, table: Chained) -> list[Place]:
         """The partitions that have rows."""
         query = sql.SQL(PLACES).format(table=sql.Identifier(table.name))
-        return [(topic, partition) for topic, partition in self._connection.execute(query).fetchall()]
+        return [(topic, partition) for topic, partition in self.connection.execute(query).fetchall()]
 
     def rows(self, table: Chained, place: Place) -> Iterator[Row]:
         """A partition's rows, in offset order."""
@@ -78,7 +78,7 @@ class Tables:
             for at, name in enumerate(table.columns)
         )
         query = sql.SQL(ROWS).format(columns=columns, table=sql.Identifier(table.name))
-        with self._connection.cursor("rows", binary=True) as cursor:
+        with self.connection.cursor("rows", binary=True) as cursor:
             cursor.itersize = ROWS_AT_ONCE
             cursor.execute(query, place)
             for offset, aggregate_id, version, number, digest, *content in cursor:
@@ -87,14 +87,14 @@ class Tables:
     def names(self, table: Chained, place: Place, offsets: list[int]) -> dict[int, tuple[str, int]]:
         """The aggregate's id and version of rows, by their offsets."""
         query = sql.SQL(NAMES).format(table=sql.Identifier(table.name))
-        rows = self._connection.execute(query, [*place, offsets]).fetchall()
+        rows = self.connection.execute(query, [*place, offsets]).fetchall()
         return {offset: (aggregate_id, version) for offset, aggregate_id, version in rows}
 
     def last(self, table: Chained, place: Place) -> tuple[int, int, bytes] | None:
         """Number, offset and hash of a partition's last chained row."""
-        row = self._connection.execute(sql.SQL(LAST).format(table=sql.Identifier(table.name)), place).fetchone()
+        row = self.connection.execute(sql.SQL(LAST).format(table=sql.Identifier(table.name)), place).fetchone()
         return None if row is None else (row[0], row[1], row[2])
 
     def ask(self, query: str, parameters: Any = ()) -> Sequence[tuple[Any, ...]]:
         """What the database answers."""
-        return self._connection.execute(query.encode(), parameters).fetchall()
+        return self.connection.execute(query.encode(), parameters).fetchall()

@@ -1,11 +1,13 @@
 """Whether history was rewritten: a walk along every chain, what rows say against each other, and what was signed."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct, structs
 
 from headrace.audit.chain import Head, beginning
+from headrace.audit.checkpoints import EVENTS, OUTCOMES
+from headrace.audit.evidence import Evidence
 from headrace.audit.findings import REMOVED, REWRITTEN, Finding, Pin
 from headrace.audit.meaning import events_and_outcomes, positions, versions
 from headrace.audit.tables import Tables
@@ -13,12 +15,6 @@ from headrace.audit.walk import Walk
 from headrace.kafka.consumer import Place
 from headrace.kernel.app import AUDIT, JOURNAL
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, Chained
-
-Pins: TypeAlias = Mapping[Place, Sequence[Pin]]
-"""What was signed of each chain."""
-
-EVENTS = ".events"
-OUTCOMES = ".outcomes"
 
 
 class Walked(Struct, frozen=True):
@@ -34,10 +30,11 @@ class Walked(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """All chains, and all that is wrong."""
+    """All chains, all that is wrong, and what could not be looked at."""
 
     chains: list[Walked]
     findings: list[Finding]
+    notes: list[str] = []
 
     @property
     def ok(self) -> bool:
@@ -46,13 +43,15 @@ class Report(Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """The report for programs."""
-        return {"ok": self.ok, "chains": self.chains, "findings": self.findings}
+        return {"ok": self.ok, "chains": self.chains, "findings": self.findings, "notes": self.notes}
 
 
-def verify_history(tables: Tables, pins: Pins) -> Report:
-    """Walk along all chains of journal and audit."""
+def verify_history(tables: Tables, evidence: Evidence | None = None) -> Report:
+    """Walk along all chains of journal and audit; `evidence` is what was signed."""
+    said = evidence or Evidence()
+    pins = said.pins
     chains: list[Walked] = []
-    findings: list[Finding] = []
+    findings: list[Finding] = list(said.findings)
     heads = tables.chains()
     for table, projector, suffix in ((JOURNAL_TABLE, JOURNAL, EVENTS), (AUDIT_TABLE, AUDIT, OUTCOMES)):
         its_heads = {place: head for place, head in heads.items() if place[0].endswith(suffix)}
@@ -67,7 +66,7 @@ def verify_history(tables: Tables, pins: Pins) -> Report:
             for topic in sorted({topic for topic, _ in places}):
                 findings += versions(tables, topic)
                 findings += events_and_outcomes(tables, topic, topic.removesuffix(EVENTS) + OUTCOMES)
-    return Report(chains, findings)
+    return Report(chains, findings, said.notes)
 
 
 def _walk(

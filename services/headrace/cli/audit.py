@@ -16,8 +16,7 @@ import msgspec
 import typer
 
 from headrace.audit.search import COLUMNS, Sought, find, read_time, refuse_impossible
-from headrace.audit.tables import Tables
-from headrace.audit.verify import Report, verify_history
+from headrace.cli.audit_history import checkpoint, key, verify
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json, print_table
 from headrace.kernel.errors import Misconfigured
 from headrace.postgres.connection import connect
@@ -25,6 +24,8 @@ from headrace.postgres.schema import refuse_unmigrated
 from headrace.settings import read_settings
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+for command in (verify, checkpoint, key):
+    app.command()(command)
 
 Actor = Annotated[str | None, typer.Option(help="Who asked.")]
 Subject = Annotated[str | None, typer.Option("--id", help="The id of the aggregate that was asked of.")]
@@ -100,35 +101,6 @@ def export(
         else:
             for row in rows:
                 target.write(msgspec.json.encode(_told(row)).decode() + "\n")
-
-
-@app.command()
-def verify(as_json: AsJson = False) -> None:
-    """Walk along the hash chains of journal and audit, and name each row that was changed, removed, inserted or moved.
-
-    Exit code 1 when there is one. What was written before the chains began (by `headrace migrate`) is in none.
-    """
-    with Tables(read_settings()) as tables:
-        report = verify_history(tables, {})
-    if as_json:
-        print_json(report.as_json())
-    else:
-        _print_report(report)
-    if not report.ok:
-        raise typer.Exit(1)
-
-
-def _print_report(report: Report) -> None:
-    for table in ("journal", "audit"):
-        chains = [chain for chain in report.chains if chain.table == table]
-        rows, older = sum(chain.rows for chain in chains), sum(chain.unchained for chain in chains)
-        also = f", {older:,} of them older than their chains and in none" if older else ""
-        typer.echo(f"{table}: {len(chains)} chains, {rows:,} rows{also}")
-    for finding in report.findings:
-        at = f" offset {finding.offset}" if finding.offset is not None else ""
-        of = f" ({finding.aggregate_id} version {finding.version})" if finding.aggregate_id is not None else ""
-        typer.echo(f"{finding.topic}[{finding.partition}]{at}{of}: {finding.kind}: {finding.what}")
-    typer.echo(f"{len(report.findings)} findings" if report.findings else "nothing was rewritten")
 
 
 def _sought(

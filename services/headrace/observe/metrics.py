@@ -67,6 +67,11 @@ EVENTS_APPLIED: Final = _counter(
     "headrace_events_applied_total", "Events that a projector has dealt with, parked ones included.", "projection"
 )
 ROWS_WRITTEN: Final = _counter("headrace_rows_written_total", "Rows that a projector has written.", "projection")
+AUDIT_CHECKPOINTS: Final = _counter(
+    "headrace_audit_checkpoints_total",
+    "Attempts of a projector to sign where its hash chains stand: signed; rewritten, where history is no longer so.",
+    "projection", "result",
+)  # fmt: skip
 MESSAGES_SENT: Final = _counter(
     "headrace_messages_sent_total",
     "Commands that a reactor has sent, and timers that it has set or taken back, by topic.",

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import OffsetSpec
@@ -32,6 +32,9 @@ from headrace.projector.projection import Projection
 from headrace.projector.reading import Pair, RecordReader, Unreadable, place_of, told
 from headrace.projector.reasons import reason
 from headrace.settings import Settings
+
+if TYPE_CHECKING:
+    from headrace.projector.interval import IntervalSigner
 
 POLL_S: Final = 0.1
 
@@ -70,6 +73,7 @@ class Projector:
         connection.commit()
         self._projection: Projection = kind.projection(connection)
         self._parking = Parking(self._name)
+        self._signer = _signer(settings, self._name) if settings.audit_key and not kind.view else None
         self._applied = Applied()
         self._positions: dict[Place, int] = {}
         self.stopped: dict[Place, str] = {}
@@ -93,6 +97,8 @@ class Projector:
                 while not self.stopping:
                     self._observed.turn(self._consumer)
                     self.run_once()
+                    if self._signer:
+                        self._signer.turn(self._session, list(self._positions))
         finally:
             self._consumer.close()
             self._session.close()
@@ -115,6 +121,8 @@ class Projector:
             return True
         self._failpoints.reach("committed")
         self._positions.update(batch.next)
+        if self._signer:
+            self._signer.wrote(self._applied.rows)
         self._tell(batch, work, timing)
         self._consumer.commit_as_hint(batch.next)
         return True
@@ -261,3 +269,9 @@ class Projector:
             log_time = record.timestamp()[1] if record else batch.messages[-1].timestamp()[1]
             steps.append(Step(*place, self._positions[place], after, command_offset, log_time))
         return steps
+
+
+def _signer(settings: Settings, name: str) -> "IntervalSigner":
+    from headrace.projector.interval import IntervalSigner  # noqa: PLC0415 - cryptography is slow to import
+
+    return IntervalSigner(settings, name)
