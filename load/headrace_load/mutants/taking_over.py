@@ -30,11 +30,11 @@ class Unsettled:
         return {(entry.topic, entry.partition): entry.offset for entry in found.topic_partitions}
 
 
-def restore_first(right: Any, strikes: Strikes, takeover: Any, consumer: Any, numbers: list[int]) -> Any:
+def restore_first(right: Any, strikes: Strikes, takeover: Any, consumer: Any, numbers: list[int], *more: Any) -> Any:
     """A partition is restored before its predecessor's offsets are settled."""
     name = takeover._aggregate.name  # noqa: SLF001
     unsettled = Unsettled(consumer, takeover._settings, f"headrace.handle.{name}")  # noqa: SLF001
-    partitions, _ = yield from right(takeover, unsettled, numbers)
+    partitions, _ = yield from right(takeover, unsettled, numbers, *more)
     strikes.from_then_on()
     starts = yield from takeover.settled_offsets(consumer, [(f"{name}.commands", number) for number in numbers])
     return partitions, {place: max(offset, 0) for place, offset in starts.items()}

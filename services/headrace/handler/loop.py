@@ -56,9 +56,12 @@ class Handling:
         self._dead: list[tuple[str, str]] = []
         self._metrics = HandlerMetrics(aggregate.name)
 
-    def restore(self, consumer: BatchConsumer, places: list[Place]) -> Restored:
+    def restore(self, consumer: BatchConsumer, places: set[Place]) -> Restored:
         """The partitions as they are after their last answered command."""
-        partitions, starts = yield from self._takeover.restore(consumer, [number for _, number in places])
+        numbers = sorted(number for _, number in places)
+        partitions, starts = yield from self._takeover.restore(
+            consumer, numbers, lambda number: (self._command_topic, number) in places
+        )
         return {(self._command_topic, number): partition for number, partition in partitions.items()}, starts
 
     def due(self, _parts: Mapping[Place, Any]) -> dict[Place, list[Any]]:

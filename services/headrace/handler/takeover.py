@@ -55,9 +55,12 @@ class Takeover:
         self._span_ms = settings.dedup_window_s * 1000 + SKEW_MS
 
     def restore(
-        self, consumer: BatchConsumer, numbers: list[int]
+        self, consumer: BatchConsumer, numbers: list[int], is_wanted: Callable[[int], bool] = lambda _number: True
     ) -> Generator[None, None, tuple[dict[int, Partition], dict[Place, int]]]:
-        """The partitions of these numbers, ready for their next command, and the offset of it for each."""
+        """The partitions of these numbers, ready for their next command, and the offset of it for each.
+
+        One that is not wanted any more, since another process owns it, is not told of.
+        """
         commands, events, outcomes, parked = self._aggregate.topics
         starts = yield from self.settled_offsets(consumer, [(commands, number) for number in numbers])
         ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes, parked) for n in numbers])
@@ -65,7 +68,7 @@ class Takeover:
         yield from self._refuse_lost_offsets(starts, ends)
         windows = yield from self._restore_windows(starts, _of(outcomes, ends))
         self._refuse_lost_events(windows, _of(events, ends))
-        states = yield from self._restore_states(_of(events, ends))
+        states = yield from self._restore_states(_of(events, ends), is_wanted)
         parkings = yield from self._restore_parkings(consumer, _of(parked, ends))
         partitions = {}
         for number in numbers:
@@ -192,7 +195,9 @@ class Takeover:
             consumer.commit_as_hint(released)
         return parkings
 
-    def _restore_states(self, ends: dict[Place, int]) -> Generator[None, None, States]:
+    def _restore_states(
+        self, ends: dict[Place, int], is_wanted: Callable[[int], bool]
+    ) -> Generator[None, None, States]:
         """The newest record of each aggregate as bytes; a version that does not rise stops the takeover."""
         states: States = {number: {} for _, number in ends}
 
@@ -212,7 +217,7 @@ class Takeover:
 
         yield from self._read(self._earliest(ends), ends, keep)
         if self._settings.restore_digest:
-            _tell_digests(states, ends)
+            _tell_digests(states, {place: end for place, end in ends.items() if is_wanted(place[1])})
         return states
 
 

@@ -93,8 +93,10 @@ def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -
             place = (message.topic(), message.partition())
             error = message.error()
             if error is None:
-                chunk.append(message)
-                if message.offset() + 1 >= ends[place]:
+                offset, end = message.offset(), ends[place]
+                if offset < end:  # what lies behind is another owner's, while other partitions are read to their ends
+                    chunk.append(message)
+                if offset + 1 >= end:
                     remaining.discard(place)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 if message.offset() >= ends[place]:

@@ -60,9 +60,9 @@ class Reacting:
         self._dead: list[tuple[str, str]] = []
         self._metrics = ReactorMetrics(reactor.name)
 
-    def restore(self, consumer: BatchConsumer, places: list[Place]) -> Restored:
+    def restore(self, consumer: BatchConsumer, places: set[Place]) -> Restored:
         """The partitions with those who wait in them, keys and timers."""
-        return (yield from self._takeover.restore(consumer, places))
+        return (yield from self._takeover.restore(consumer, sorted(places)))
 
     def due(self, parts: Mapping[Place, SourcePart | TimerPart]) -> dict[Place, list[Any]]:
         """Timers whose time has come, and what was parked when this process took over."""

@@ -57,8 +57,8 @@ Restored: TypeAlias = Generator[None, None, tuple[Parts, dict[Place, int]]]
 class Work(Protocol):
     """What is done in the loop: a handler's, or a reactor's."""
 
-    def restore(self, consumer: BatchConsumer, places: list[Place]) -> Restored:
-        """Make partitions ready, once no predecessor can change them any more."""
+    def restore(self, consumer: BatchConsumer, places: set[Place]) -> Restored:
+        """Make partitions ready once no predecessor can change them; one that is revoked meanwhile leaves the set."""
 
     def produce(self, producer: TransactionalProducer, batch: Batch, answers: list[Any]) -> None:
         """Hand what the batch led to over to the producer, all at once."""
@@ -164,7 +164,7 @@ class TransactionalLoop:
         """Restore the partitions that the group gives to this process."""
         began = time.monotonic()
         self._observed.acquiring(places)
-        parts, starts = yield from self._work.restore(self._consumer, sorted(places))
+        parts, starts = yield from self._work.restore(self._consumer, places)
         taken = sorted(places)
         self._parts.update({place: parts[place] for place in taken})
         keep_what_lives()
