@@ -102,8 +102,9 @@ def test_every_outcome_is_kept_once_refused_repeated_and_parked_ones_over_kills(
     house.services.stop("faulty")
     house.start("fixed", "handle", "lights")
     assert house.headrace("parked", "redrive", "lights", "bad-1").returncode == 0
-    house.wait_until_quiet()
+    report = house.assert_sound()
     expected = outcomes(house, "lights.outcomes")
+    assert report.check("audit").counted == {"in_topic": len(expected), "in_audit": len(expected)}
     found = house.rows(AUDIT.format("lights.outcomes"))
     assert [tuple(row) for row in found] == [
         tuple(it.replace("\0", "\\0") if isinstance(it, str) else it for it in row) for row in expected

@@ -80,6 +80,16 @@ def test_a_journal_that_is_wrong(shop: Running, wrong: str) -> None:
     assert_caught(shop, "project-journal", wrong)
 
 
+@each("skip_in_audit:50")
+def test_an_audit_that_is_wrong(shop: Running, wrong: str) -> None:
+    shop.send("orders", *EVERYTHING)
+    shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT="abort:flushed:3", HEADRACE_BATCH_SIZE="30")
+    shop.start_projectors()
+    shop.start("project-audit", "project", "audit", HEADRACE_FAILPOINT=failpoint(wrong))
+    come_to_rest(shop)
+    assert_caught(shop, "project-audit", wrong)
+
+
 @each("ignore_fence", short=["ignore_fence"])
 def test_a_projector_that_goes_on_after_another_has_taken_over(shop: Running, wrong: str) -> None:
     shop.start("handler", "handle", "orders")

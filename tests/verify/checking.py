@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headrace_load.verify import admission, answers, held, history, parking, places, positions
+from headrace_load.verify import admission, answers, audited, held, history, parking, places, positions
+from headrace_load.verify.audited import SAID, Kept
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
 from headrace_load.verify.records import Checkpoint, Ends, Held, Partition, Record, Row
 from headrace_load.verify.report import Check
@@ -32,8 +33,22 @@ def log_of(past: Past) -> MemoryLog:
     return past.log
 
 
-def read(past: Past, fold: Fold | None = None, held: dict[str, list[Held]] | None = None) -> Partition:
-    """The past's only partition, as the verifier reads it, with what projectors hold back of it."""
+def kept(past: Past) -> list[Kept]:
+    """What the audit holds of a past."""
+    rows = []
+    for record in map(Record._make, log_of(past).topics["orders.outcomes", 0]):
+        fields = SCHEMAS.decode(record.value).fields
+        rows.append(Kept(record.offset, record.log_time, *[fields[name] for name in SAID]))
+    return rows
+
+
+def read(
+    past: Past,
+    fold: Fold | None = None,
+    held: dict[str, list[Held]] | None = None,
+    audit: tuple[Checkpoint, list[Kept]] | None = None,
+) -> Partition:
+    """The past's only partition, as the verifier reads it, with what projectors hold back of it, and its audit."""
     log = log_of(past)
     topics = {kind: log.topics["orders." + kind, 0] for kind in ("commands", "events", "outcomes", "parked")}
     ends = {kind: Ends(0, *(2 * [records[-1][0] + 2 if records else 0])) for kind, records in topics.items()}
@@ -44,7 +59,9 @@ def read(past: Past, fold: Fold | None = None, held: dict[str, list[Held]] | Non
     journal = [Row(row[2], *row[3:]) for row in past.journal]
     read_parked(part, records["parked"])
     read_commands(part, SCHEMAS, records["commands"])
-    read_outcomes(part, SCHEMAS, records["outcomes"])
+    if audit:
+        part.audit = audit[0]
+    read_outcomes(part, SCHEMAS, records["outcomes"], audit[1] if audit else ())
     fold = fold or Fold(MODELS["orders"], Check("", ""))
     read_events(part, SCHEMAS, records["events"], journal, fold.apply, lambda *_: None)
     return part
@@ -65,6 +82,7 @@ CHECKS: dict[str, Callable[[Partition, Check], None]] = {
     "writers": history.writers,
     "contracts": history.contracts,
     "answers": answers.answers,
+    "audit": audited.audited,
     "parking": parking.parking,
     "effects": answers.effects,
     "resends": lambda part, check: answers.resends(part, check, WINDOW_MS),

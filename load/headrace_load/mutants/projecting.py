@@ -51,6 +51,11 @@ def skip_in_journal(right: Any, strikes: Strikes, journal: Any, cursor: Any, rec
     return right(journal, cursor, [pair for pair in records if not strikes.once()])
 
 
+def skip_in_audit(right: Any, strikes: Strikes, audit: Any, cursor: Any, records: list[Any]) -> Any:
+    """An outcome is not kept in the audit."""
+    return right(audit, cursor, [pair for pair in records if not strikes.once()])
+
+
 def project_uncommitted(right: Any, strikes: Strikes, *group: Any) -> dict[str, Any]:
     """Events are applied before they are committed, and those that never are."""
     config: dict[str, Any] = right(*group)
@@ -75,6 +80,7 @@ MUTANTS: Final = (
     Mutant(ignore_fence, ADVANCE, "rows"),
     Mutant(rewind_checkpoint, ADVANCE, "observer"),
     Mutant(skip_in_journal, "headrace.projector.projection:Journal.apply", "journal"),
+    Mutant(skip_in_audit, "headrace.projector.projection:Audit.apply", "audit"),
     Mutant(project_uncommitted, "headrace.projector.loop:consumer_config", "observer"),
     Mutant(forget_held, "headrace.projector.parking:Parking.load", "held"),
     Mutant(drop_held, "headrace.projector.parking:Parking._store", "rows"),

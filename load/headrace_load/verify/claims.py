@@ -34,6 +34,7 @@ CLAIMS: Final = {
         "every command has one outcome, one more when it was parked; every other record is set aside once",
     ),
     "parking": Claim(("I14",), "what is parked waits in order, and nothing of its key passes it"),
+    "audit": Claim(("I2",), "the audit, where one is kept, holds every outcome of the topic as it says, and no other"),
     "effects": Claim(("I2",), "events exist exactly where an outcome says so"),
     "resends": Claim(("I5",), "a resend has the first answer and no effect"),
     "admission": Claim(

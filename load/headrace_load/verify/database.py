@@ -6,6 +6,7 @@ from typing import Any, Final, Self, cast
 import psycopg
 from psycopg import sql
 
+from headrace_load.verify.audited import Kept
 from headrace_load.verify.records import Checkpoint, Held, Place, Row
 from headrace_load.verify.report import CannotVerify
 
@@ -36,8 +37,14 @@ NOT_APPLIED: Final = """
     SELECT aggregate_id, "offset" FROM headrace.released
     WHERE topic = %(topic)s AND projector = %(projector)s AND how = 'discarded'"""
 
+AUDIT: Final = """
+    SELECT "offset", (date_part('epoch', logged_at) * 1000)::bigint, (date_part('epoch', asked_at) * 1000)::bigint,
+           actor, command_type, aggregate_id, command_id, command_offset, correlation_id, causation_id, result, code,
+           message, version, events, repeated, body_hash
+    FROM headrace.audit WHERE topic = %s AND partition = %s ORDER BY "offset" """
+
 STRAYS: Final = """
-    SELECT partition, count(*) FROM headrace.journal WHERE topic = %s AND (partition < 0 OR partition >= %s)
+    SELECT partition, count(*) FROM {} WHERE topic = %s AND (partition < 0 OR partition >= %s)
     GROUP BY partition ORDER BY partition"""
 
 
@@ -92,9 +99,14 @@ class Database:
         """The journal of a partition in offset order."""
         return map(Row._make, self._stream(JOURNAL, [topic, partition]))
 
-    def strays(self, topic: str, partitions: int) -> list[tuple[int, int]]:
-        """Partition numbers that the topic does not have, with how many rows the journal holds under each."""
-        return cast("list[tuple[int, int]]", self._connection.execute(STRAYS, [topic, partitions]).fetchall())
+    def audit(self, topic: str, partition: int) -> Iterator[Kept]:
+        """The audit of a partition of outcomes, in offset order."""
+        return map(Kept._make, self._stream(AUDIT, [topic, partition]))
+
+    def strays(self, table: str, topic: str, partitions: int) -> list[tuple[int, int]]:
+        """Partition numbers that the topic does not have, with how many rows a table holds under each."""
+        query = sql.SQL(STRAYS).format(sql.Identifier(*table.split(".")))
+        return cast("list[tuple[int, int]]", self._connection.execute(query, [topic, partitions]).fetchall())
 
     def held(self, topic: str, partition: int) -> dict[str, list[Held]]:
         """What projectors hold back of a partition, by projector, in offset order."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from headrace_load.verify import (
     admission,
     answers,
+    audited,
     clients,
     held,
     history,
@@ -55,6 +56,8 @@ class Job(NamedTuple):
     window_ms: int
     summed: dict[str, set[Place]]
     """What is not applied in tables whose rows gather several aggregates, by projector."""
+    audit: Checkpoint | None = None
+    """Where the audit stands in the outcomes; None when none is kept."""
 
     @property
     def size(self) -> int:
@@ -108,10 +111,11 @@ class Sources:
     def _read(self, job: Job, apply: Apply, restores: RestoreFold) -> Partition:
         part = Partition(job.domain, job.number, job.partitions, job.ends, job.committed, job.checkpoints)
         events = f"{job.domain}.events"
-        part.held = self._database.held(events, job.number)
+        part.held, part.audit = self._database.held(events, job.number), job.audit
         read_parked(part, self._records(job, "parked"))
         read_commands(part, self._schemas, self._records(job, "commands"))
-        read_outcomes(part, self._schemas, self._records(job, "outcomes"))
+        kept = self._database.audit(f"{job.domain}.outcomes", job.number) if job.audit else ()
+        read_outcomes(part, self._schemas, self._records(job, "outcomes"), kept)
         journal = self._database.journal(events, job.number)
         read_events(part, self._schemas, self._records(job, "events"), journal, apply, restores.see)
         restores.compare_below(job.ends["events"].high)
@@ -145,6 +149,7 @@ def run_checks(
     history.writers(part, checks["writers"])
     history.contracts(part, checks["contracts"])
     answers.answers(part, checks["answers"])
+    audited.audited(part, checks["audit"])
     parking.parking(part, checks["parking"])
     answers.effects(part, checks["effects"])
     answers.resends(part, checks["resends"], window_ms)

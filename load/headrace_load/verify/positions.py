@@ -20,6 +20,10 @@ def positions(part: Partition, check: Check, projectors: tuple[str, ...]) -> Non
         for problem in _wrong_checkpoint(part, projector, checkpoint):
             check.problem(f"{projector} at {part.domain}.events[{part.number}]: {problem}")
         check.count(checkpoints=checkpoint is not None)
+    if part.audit is not None:
+        for problem in _wrong_audit(part, part.audit):
+            check.problem(f"audit at {part.domain}.outcomes[{part.number}]: {problem}")
+        check.count(checkpoints=1)
     for problem in _wrong_offset(part):
         check.problem(f"handlers at {part.domain}.commands[{part.number}]: {problem}")
     check.count(group_offsets=part.committed is not None)
@@ -42,6 +46,15 @@ def _wrong_checkpoint(part: Partition, projector: str, checkpoint: Checkpoint | 
     applied = max((event.command_offset for event in part.events if event.offset < next_offset), default=-1)
     if checkpoint.command_offset != applied:
         yield f"command offset {checkpoint.command_offset} is not the newest applied one, {applied}"
+
+
+def _wrong_audit(part: Partition, audit: Checkpoint) -> Iterator[str]:
+    next_offset, end = audit.next_offset, part.ends["outcomes"].stable
+    if next_offset > end:
+        yield f"next offset {next_offset} is past the end of what is committed, {end}"
+    behind = [offset for offset in part.visible["outcomes"] if offset >= next_offset]
+    if behind:
+        yield f"next offset {next_offset} is {len(behind)} outcomes behind the newest, offset {behind[-1]}"
 
 
 def _wrong_offset(part: Partition) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from headrace_load.verify.audited import Kept, compare
 from headrace_load.verify.parking import KEY, RELEASED
 from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition, Record, Row
 from headrace_load.verify.schemas import ENVELOPE, Decoded, NotARecordError, Schemas
@@ -11,6 +12,7 @@ from headrace_load.verify.schemas import ENVELOPE, Decoded, NotARecordError, Sch
 Apply = Callable[[str, int, Decoded], Any]
 """What is told of each event in the journal, in offset order: the aggregate's id, the offset and the event."""
 
+RowT = TypeVar("RowT", Row, Kept)
 See = Callable[[Record | None, Row | None], None]
 
 ANSWER: Final = itemgetter(*Outcome._fields[2:-1])
@@ -30,10 +32,13 @@ def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) 
     part.read["commands"] = len(part.commands)
 
 
-def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) -> None:
-    """Read the outcome topic."""
+def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record], rows: Iterable[Kept] = ()) -> None:
+    """Read the outcome topic, and the audit beside it."""
     visible, keep = part.visible["outcomes"], part.known.setdefault
-    for record in records:
+    for record, row in side_by_side(records, rows):
+        if record is None:
+            compare(part, None, row, None)
+            continue
         visible.append(record.offset)
         try:
             decoded = schemas.decode(record.value)
@@ -41,8 +46,10 @@ def read_outcomes(part: Partition, schemas: Schemas, records: Iterable[Record]) 
                 raise NotARecordError(f"a {decoded.form.name}")
         except NotARecordError as error:
             part.unreadable.append(f"{part.place('outcomes', record.offset)} is no outcome: {error}")
+            compare(part, record, row, None)
             continue
         fields, key = decoded.fields, record.key
+        compare(part, record, row, fields)
         for name in REPEATED:
             value = fields[name]
             fields[name] = keep(value, value)
@@ -107,7 +114,7 @@ def read_events(
     part.read["events"] = len(visible)
 
 
-def side_by_side(records: Iterable[Record], rows: Iterable[Row]) -> Iterator[tuple[Record | None, Row | None]]:
+def side_by_side(records: Iterable[Record], rows: Iterable[RowT]) -> Iterator[tuple[Record | None, RowT | None]]:
     """Records and rows in offset order, those of the same offset together."""
     left, right = iter(records), iter(rows)
     record, row = next(left, None), next(right, None)

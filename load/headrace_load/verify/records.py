@@ -164,6 +164,10 @@ class Partition:
     """Hash of key and value of the commands that were parked by key, by offset."""
     erased: set[str] = field(default_factory=set)
     """Aggregates whose newest record in the event topic has no value."""
+    audit: Checkpoint | None = None
+    """Where the audit stands in the outcome topic; None when no audit is kept."""
+    unkept: list[str] = field(default_factory=list)
+    """How outcomes and the audit disagree."""
     unreadable: list[str] = field(default_factory=list)
     """Events, outcomes and parked records that are not what their topic is for."""
     read: Counter[str] = field(default_factory=Counter)

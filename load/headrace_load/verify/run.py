@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from headrace_load.verify import rows, sums
+from headrace_load.verify.audited import AUDIT
 from headrace_load.verify.claims import fresh_checks
 from headrace_load.verify.database import Database
 from headrace_load.verify.partition import Found, Job, Where
 from headrace_load.verify.processes import check_all, refusing
-from headrace_load.verify.records import Place
+from headrace_load.verify.records import Checkpoint, Place
 from headrace_load.verify.report import CannotVerify, Check, Report
 from headrace_load.verify.restored import Restored, read_logs
 from headrace_load.verify.schemas import NotARecordError, Schemas
@@ -95,14 +96,17 @@ class Verification:
             expected.update(found.rows)
             for projector, its_rows in found.sums.items():
                 gathered[projector].rows.update(its_rows)
-        for number, count in self._database.strays(events, len(jobs)):
-            self.checks["journal"].problem(
-                f"the journal holds {count} rows of {events}[{number}], which does not exist"
-            )
+        self._check_strays("journal", events, len(jobs))
+        if any(job.audit for job in jobs):
+            self._check_strays("audit", f"{domain}.outcomes", len(jobs))
         if model:
             self._check_rows(model, expected, events, aside)
         for table in gathered.values():
             table.compare(self._database, self.checks["rows"])
+
+    def _check_strays(self, table: str, topic: str, partitions: int) -> None:
+        for number, count in self._database.strays(f"headrace.{table}", topic, partitions):
+            self.checks[table].problem(f"the {table} holds {count} rows of {topic}[{number}], which does not exist")
 
     def _summed(self, domain: str) -> dict[str, set[Place]]:
         """What is not applied in tables whose rows gather several aggregates, but for projectors that never ran."""
@@ -123,11 +127,14 @@ class Verification:
             committed = topics.committed(f"headrace.handle.{domain}", commands, partitions)
             all_ends = topics.ends(domain, partitions)
         checkpoints = self._database.checkpoints(events)
+        audited = self._database.checkpoints(f"{domain}.outcomes")
         jobs = []
         for number, ends in enumerate(all_ends):
             found, told = checkpoints.get(number, {}), self._restored.get((events, number), [])
             job = Job(domain, number, partitions, ends, committed[number], found, aside, told, self._window_ms, summed)
-            jobs.append(job)
+            # A partition that a projector has not come to yet is one that it is behind in.
+            audit = audited.get(number, {}).get(AUDIT, Checkpoint(0, -1)) if audited else None
+            jobs.append(job._replace(audit=audit))
         return jobs
 
     def _add(self, found: Found) -> None:
