@@ -55,6 +55,13 @@ def shop(kafka: Kafka, database: str, tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
+def bank(kafka: Kafka, database: str, tmp_path: Path) -> Iterator[Running]:
+    """Topics and tables of the bank; the test starts the services."""
+    with running(kafka.bootstrap_servers, database, tmp_path, "headrace.app:bank") as heart:
+        yield heart
+
+
+@pytest.fixture
 def replicated_shop(cluster: LocalKafkaCluster, database: str, tmp_path: Path) -> Iterator[Running]:
     """The same on three brokers, by the production profile; the test starts the services."""
     with running(cluster.bootstrap_servers, database, tmp_path, profile="production") as heart:

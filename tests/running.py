@@ -187,10 +187,10 @@ class Running:
         ends: dict[Place, int] = {}
         audited: dict[Place, int] = {}
         for aggregate in self.app.aggregates:
-            places = [(aggregate.command_topic, number) for number in range(PARTITIONS)]
             committed = self.committed(f"headrace.handle.{aggregate.name}", aggregate.command_topic)
-            for (_, number), end in high_watermarks(self.admin, places).items():
-                if end and committed.get(number, -1) < end:
+            # Not the high watermark: behind a reactor's last command lies the marker of its transaction.
+            for (_, number), end in self.ends(aggregate.command_topic).items():
+                if committed.get(number, -1) < end:
                     return False
             ends |= self.ends(aggregate.event_topic)
             audited |= self.ends(aggregate.outcome_topic) if AUDIT in self.projecting else {}
@@ -200,8 +200,18 @@ class Running:
                 "SELECT projector, topic, partition, next_offset FROM headrace.checkpoints"
             )
         }
-        wanted = {name: audited if name == AUDIT else ends for name in self.projecting}
+        wanted = {name: self._read_by(name, audited if name == AUDIT else ends) for name in self.projecting}
         return all(found.get((name, place), 0) >= end for name in wanted for place, end in wanted[name].items())
+
+    def _read_by(self, projector: str, ends: dict[Place, int]) -> dict[Place, int]:
+        """The ends of what a projector reads: of its view's sources, or of all when it is one of ours."""
+        read = {
+            self.app.aggregate(source).event_topic
+            for view in self.app.views
+            for source in view.sources
+            if view.schema == projector
+        }
+        return {place: end for place, end in ends.items() if place[0] in read or not read}
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What the database answers."""
