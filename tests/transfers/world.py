@@ -38,6 +38,7 @@ class Sent(Struct, frozen=True):
     command: Any
     at: int
     process: Name = NOBODY
+    cause: str = ""
     forgotten: bool = False
 
     @property
@@ -61,6 +62,7 @@ class World:
         self.events: dict[Name, deque[Fact[Any]]] = {}
         self.answers: dict[Name, deque[Answered]] = {}
         self.timers: dict[tuple[str, str], tuple[int, Sent]] = {}
+        self.facts: list[Fact[Any]] = []
         self.known: dict[int, Outcome] = {}
         self.refused: Counter[str] = Counter()
         self.ids = count()
@@ -119,7 +121,7 @@ class World:
         due, sent = self.timers.pop(key)
         self.now = max(self.now, due)
         at = due - 1 if early else self.now
-        self._append(Sent(next(self.ids), sent.to, sent.command, at, sent.process))
+        self._append(Sent(next(self.ids), sent.to, sent.command, at, sent.process, sent.cause))
 
     def park(self, name: Name) -> None:
         """Our code breaks on the next command of an aggregate: it waits, and so do those that follow."""
@@ -165,10 +167,10 @@ class World:
         happened = self.happened.setdefault(sent.to, [])
         happened.append(event)
         version = len(happened)
-        meta = EventMeta(
-            version, f"{name}/{version}", name, sent.at, str(sent.command_id), 0, "", "", None, Writer("w", 0)
-        )
+        event_id, cause = f"{kind}/{name}/{version}", sent.cause or str(sent.command_id)
+        meta = EventMeta(version, event_id, name, sent.at, str(sent.command_id), 0, "", cause, None, Writer("w", 0))
         fact = Fact(event, meta, state, self.rules[kind].event_topic, 0, version, sent.at)
+        self.facts.append(fact)
         self.events.setdefault(sent.to, deque()).append(fact)
         if isinstance(event, TransferFailed):
             assert all(name not in account.holds for account in self.accounts.values()), "failed, and money is held"
@@ -194,7 +196,7 @@ class World:
             version=len(self.happened.get(sent.to, ())),
             events=events,
             correlation_id="",
-            causation_id="",
+            causation_id=sent.cause or str(sent.command_id),
         )
 
     def _hear(self, sent: Sent, outcome: Outcome) -> None:
@@ -203,14 +205,18 @@ class World:
             self.answers.setdefault(sent.to, deque()).append(told)
 
     def _react(self, seen: Fact[Any] | Answered, source: Name) -> None:
-        process = source if isinstance(seen, Fact) else (seen.process, seen.process_id)
+        process, cause = (
+            (source, seen.meta.event_id)
+            if isinstance(seen, Fact)
+            else ((seen.process, seen.process_id), seen.outcome.causation_id)
+        )
         for reaction in react(seen):
             match reaction:
                 case Send(aggregate, name, command):
-                    self._append(Sent(next(self.ids), (aggregate, name), command, self.now, process))
+                    self._append(Sent(next(self.ids), (aggregate, name), command, self.now, process, cause))
                 case Schedule(timer, due, send):
                     to = (send.aggregate, send.aggregate_id)
-                    self.timers[process[1], timer] = due, Sent(-1, to, send.command, due, process)
+                    self.timers[process[1], timer] = due, Sent(-1, to, send.command, due, process, cause)
                 case Unschedule(timer):
                     self.timers.pop((process[1], timer), None)
 

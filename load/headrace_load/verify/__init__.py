@@ -4,7 +4,8 @@ Reading order: `claims` (what is claimed), `run` (the whole), `partition` (what 
 whom); `records` (what is read), `topics`, `database`, `schemas`, `walk`, `reading` (how it is read); then the checks,
 each a small function of a partition: `history`, `answers`, `admission`, `parking`, `places`, `positions`, `held`,
 `isolation`; `clients` and `restored` compare with what others noted; `rows` and `orders`, the read model with a model
-of ours; `sums` and `order_statistics`, likewise a table whose rows gather several aggregates.
+of ours, so `accounts` and `transfers`; `sums`, tables whose rows are no aggregate's own, with `order_statistics`,
+`statements` and `transfer_volumes`; `money`, all accounts and transfers together.
 """
 
 from headrace_load.verify.report import CannotVerify, Check, Report

@@ -7,6 +7,7 @@ The invariants are those of the guarantees that Headrace gives:
     I3  what was acknowledged is there, and answered      I12 a restored state is the fold up to where it was read
     I4  nothing is seen that nobody sent, or was aborted  I14 what cannot be processed is kept once, and in order
     I5  a resend has one effect and the same answer       I15 nobody writes after another has taken over
+    I6  money is neither made nor lost, at any cut
     I7  a row is the fold of its events                   I19 an order is kept that a client could see
     I8  positions never go back, and move with the rows   I20 what is hidden was aborted, and nothing else
     I9  the journal holds every version
@@ -44,6 +45,9 @@ CLAIMS: Final = {
     "writers": Claim(("I15",), "nobody writes in a partition after another has taken it over"),
     "states": Claim(("I12",), "the state in each event is the fold of the events up to it"),
     "rows": Claim(("I7",), "each row is the fold of its events in the journal, without those that were set aside"),
+    "money": Claim(
+        ("I6",), "no money is made or lost: each debit has its credit, each transfer one end, each step its cause"
+    ),
     "held": Claim(("I14",), "what projectors hold back is in the log, and nothing of its key has overtaken it"),
     "positions": Claim(("I8", "I10", "I11"), "projectors and handlers stand at the end, no transaction is open"),
     "keys": Claim(("I1",), "each key lies on the partition that murmur2 names"),

@@ -16,7 +16,7 @@ SEEN_COLUMNS: Final = (*SUMMED, "average_basket")
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
-def key(partition: int, order: Order) -> tuple[Any, ...]:
+def key(partition: int, _name: str, _event: Fields, order: Order) -> tuple[Any, ...]:
     """The row that an order's events count in."""
     return partition, order.business_date, order.currency
 

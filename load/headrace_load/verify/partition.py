@@ -13,6 +13,7 @@ from headrace_load.verify import (
     held,
     history,
     isolation,
+    money,
     parking,
     places,
     positions,
@@ -55,7 +56,7 @@ class Job(NamedTuple):
     restored: list[Restored]
     window_ms: int
     summed: dict[str, set[Place]]
-    """What is not applied in tables whose rows gather several aggregates, by projector."""
+    """What is not applied in tables whose rows are no aggregate's own, by projector."""
     audit: Checkpoint | None = None
     """Where the audit stands in the outcomes; None when none is kept."""
 
@@ -68,13 +69,15 @@ class Job(NamedTuple):
 class Found(NamedTuple):
     """What was found in a partition: the checks, how many records were read, and a digest of each row that follows.
 
-    `sums` are the partition's rows of the tables whose rows gather several aggregates, by projector.
+    `sums` are the partition's rows of the tables whose rows are no aggregate's own, by projector; `moved` is what it
+    tells of money, where it does.
     """
 
     checks: dict[str, Check]
     read: int
     rows: dict[str, bytes]
     sums: dict[str, sums.Rows]
+    moved: money.Moved | None = None
 
 
 class Sources:
@@ -99,14 +102,16 @@ class Sources:
         fold = rows.Fold(model, checks["states"], job.not_applied) if model else None
         place = f"{job.domain}.events[{job.number}]"
         tables = sums.tables(job.domain, job.summed)
-        apply = _into(job.number, fold, list(tables.values())) if fold else _ignore
+        ledger = money.Ledger(job.domain, checks["money"]) if job.domain in money.DOMAINS else None
+        apply = _into(job.number, fold, list(tables.values()), ledger) if fold else _ignore
         part = self._read(job, apply, RestoreFold(job.restored, place, checks["restored"]))
         if fold:
             fold.close_partition()
         run_checks(part, checks, job.window_ms, model, tuple(job.summed))
         self._compare(part, job, checks)
         of_tables = {projector: table.rows for projector, table in tables.items()}
-        return Found(checks, part.read.total(), fold.rows if fold else {}, of_tables)
+        moved = ledger.close() if ledger else None
+        return Found(checks, part.read.total(), fold.rows if fold else {}, of_tables, moved)
 
     def _read(self, job: Job, apply: Apply, restores: RestoreFold) -> Partition:
         part = Partition(job.domain, job.number, job.partitions, job.ends, job.committed, job.checkpoints)
@@ -161,13 +166,15 @@ def run_checks(
     positions.positions(part, checks["positions"], projectors)
 
 
-def _into(number: int, fold: rows.Fold, tables: list[sums.Sums]) -> Apply:
-    """What is told of a partition's events: the fold, and the tables whose rows gather several aggregates."""
-    if not tables:
+def _into(number: int, fold: rows.Fold, tables: list[sums.Sums], ledger: money.Ledger | None) -> Apply:
+    """What is told of a partition's events: the fold, the tables whose rows are no aggregate's own, and the ledger."""
+    if not tables and ledger is None:
         return fold.apply
 
     def apply(aggregate_id: str, offset: int, event: Decoded) -> None:
         aggregate = fold.apply(aggregate_id, offset, event)
+        if ledger is not None:
+            ledger.see(event)
         if aggregate is not None:
             for table in tables:
                 table.apply((number, aggregate_id, offset), event, aggregate)

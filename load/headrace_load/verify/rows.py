@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
-from headrace_load.verify import orders
+from headrace_load.verify import accounts, orders, transfers
 from headrace_load.verify.report import PROBLEMS_KEPT, Check
 from headrace_load.verify.schemas import Decoded
 
-MODELS = {"orders": orders}
+MODELS: Final[dict[str, Any]] = {"orders": orders, "accounts": accounts, "transfers": transfers}
 """By domain: a model of its own, for the domains that the verifier knows."""
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from headrace_load.verify import rows, sums
+from headrace_load.verify import money, rows, sums
 from headrace_load.verify.audited import AUDIT
 from headrace_load.verify.claims import fresh_checks
 from headrace_load.verify.database import Database
@@ -53,8 +53,11 @@ def verify(
     restored = read_logs(evidence.logs)
     with refusing(), Database(database_url) as database:
         verification = Verification(schemas, where, database, dedup_window_s * 1000, restored)
-        for domain in domains or schemas.domains:
+        checked = domains or schemas.domains
+        for domain in checked:
             verification.check_domain(domain)
+        if set(money.DOMAINS) <= set(checked):
+            verification.check_money()
     if not verification.read:
         raise CannotVerify("nothing to verify: no record lies in any topic, and none in the journal")
     return Report(tuple(verification.checks.values()), time.monotonic() - began)
@@ -73,6 +76,7 @@ class Verification:
     ) -> None:
         self.checks = fresh_checks()
         self.read = 0
+        self._moved: list[money.Moved] = []
         self._schemas = schemas
         self._where = where
         self._database = database
@@ -108,8 +112,12 @@ class Verification:
         for number, count in self._database.strays(f"headrace.{table}", topic, partitions):
             self.checks[table].problem(f"the {table} holds {count} rows of {topic}[{number}], which does not exist")
 
+    def check_money(self) -> None:
+        """Check what all partitions of accounts and transfers have told of money."""
+        money.compare(self._moved, self.checks["money"])
+
     def _summed(self, domain: str) -> dict[str, set[Place]]:
-        """What is not applied in tables whose rows gather several aggregates, but for projectors that never ran."""
+        """What is not applied in tables whose rows are no aggregate's own, but for projectors that never ran."""
         events, found = f"{domain}.events", {}
         known = {
             projector for by_projector in self._database.checkpoints(events).values() for projector in by_projector
@@ -139,6 +147,8 @@ class Verification:
 
     def _add(self, found: Found) -> None:
         self.read += found.read
+        if found.moved is not None:
+            self._moved.append(found.moved)
         for name, check in found.checks.items():
             self.checks[name].add(check)
 

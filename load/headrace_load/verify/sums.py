@@ -1,15 +1,19 @@
-"""Check of tables whose rows gather several aggregates: what each partition has, and what readers see added up."""
+"""Check of tables whose rows are no aggregate's own: what each partition has, and what readers see of that."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from headrace_load.verify import order_statistics
+from headrace_load.verify import order_statistics, statements, transfer_volumes
 from headrace_load.verify.database import Database
 from headrace_load.verify.records import Place
 from headrace_load.verify.report import Check
 from headrace_load.verify.schemas import Decoded
 
-MODELS: Final[dict[str, tuple[Any, ...]]] = {"orders": (order_statistics,)}
+MODELS: Final[dict[str, tuple[Any, ...]]] = {
+    "orders": (order_statistics,),
+    "accounts": (statements,),
+    "transfers": (transfer_volumes,),
+}
 """By domain: models of such tables, for the domains that the verifier knows."""
 
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
@@ -30,7 +34,9 @@ class Sums:
         """Add one event of a partition, an aggregate and an offset; the aggregate is as it is after the event."""
         if place[1:] in self._not_applied:
             return
-        key = self._model.key(place[0], aggregate)
+        key = self._model.key(place[0], event.form.name, event.fields, aggregate)
+        if key is None:
+            return
         adds = self._model.adds(event.form.name, event.fields, aggregate)
         before = self.rows.get(key)
         self.rows[key] = tuple(map(sum, zip(before, adds, strict=True))) if before else adds
