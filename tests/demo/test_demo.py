@@ -15,6 +15,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from headrace_load.demo.bank import ENDINGS
 from headrace_load.demo.day import read_day
 from headrace_load.demo.result import statistics
 from servers import readable_folder
@@ -63,7 +64,7 @@ def test_the_demo_ends_with_all_checks_passed_and_leaves_nothing_behind() -> Non
         found = json.loads(out)
         assert found["ok"]
         assert (
-            found["counts"] | {"events": 508, "journaled": 508, "rows": 127, "refused": 3, "resent": 127}
+            found["counts"] | {"events": 547, "journaled": 547, "rows": 135, "refused": 5, "resent": 127}
             == found["counts"]
         )
         assert found["counts"]["set_aside"] == 3
@@ -75,6 +76,10 @@ def test_the_demo_ends_with_all_checks_passed_and_leaves_nothing_behind() -> Non
         assert [of_the_day[step] for step in ("created", "paid", "shipped", "delivered", "cancelled")] == [127] * 4 + [
             0
         ]
+        assert found["bank"]["conserved"]
+        assert {transfer["transfer_id"]: transfer["status"] for transfer in found["bank"]["transfers"]} == ENDINGS
+        [reviewed] = [transfer for transfer in found["bank"]["transfers"] if transfer["reviewed_by"]]
+        assert (reviewed["transfer_id"], reviewed["reviewed_by"]) == ("car", "carol")
         assert of_the_day["average_basket"] == round(of_the_day["revenue"] / 127)
         assert list(folder.iterdir()) == []
         assert working_in(folder) == []

@@ -30,7 +30,7 @@ class Kill:
 class Result:
     """Counts, figures and checks of one demo; `reported` lines of the file were no orders.
 
-    `days` are the shop's statistics as the database has them, money in minor units.
+    `days` are the shop's statistics as the database has them, `bank` its accounts and transfers, money in minor units.
     """
 
     orders: int
@@ -38,13 +38,18 @@ class Result:
     kills: tuple[Kill, ...]
     figures: Measured
     days: tuple[dict[str, Any], ...]
+    bank: dict[str, Any]
     report: Report
     seconds: float
 
     @property
     def ok(self) -> bool:
-        """Whether every check passed and every killed process was replaced."""
-        return self.report.ok and all(kill.new_pid not in (None, kill.pid) for kill in self.kills)
+        """Whether every check passed, every penny is there, and every killed process was replaced."""
+        return (
+            self.report.ok
+            and self.bank["conserved"]
+            and all(kill.new_pid not in (None, kill.pid) for kill in self.kills)
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -72,6 +77,7 @@ class Result:
             "kills": [asdict(kill) for kill in self.kills],
             "figures": self.figures.as_json(),
             "days": list(self.days),
+            "bank": self.bank,
             "verification": self.report.as_json(),
         }
 
@@ -87,6 +93,7 @@ def show_result(result: Result, console: Console) -> None:
     console.print(rate, highlight=False)
     console.print(_latencies(figures))
     console.print(statistics(result.days))
+    console.print(_transfers(result.bank["transfers"]))
     show(result.report, console)
 
 
@@ -108,6 +115,19 @@ def statistics(days: tuple[dict[str, Any], ...]) -> Table:
         table.add_column(f"{day['day']}, {day['currency']}", justify="right")
     for name in list(days[0])[2:] if days else ():
         table.add_row(name.replace("_", " "), *(_shown(name, day[name]) for day in days))
+    return table
+
+
+def _transfers(rows: list[dict[str, Any]]) -> Table:
+    table = Table("transfer", "from", "to", box=None, pad_edge=False, header_style="dim")
+    table.add_column("amount", justify="right")
+    for column in ("status", "because of", "approved by"):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(
+            row["transfer_id"], row["from_account"], row["to_account"], f"{row['amount'] / 100:,.2f}", row["status"],
+            row["code"] or "", row["reviewed_by"] or "",
+        )  # fmt: skip
     return table
 
 

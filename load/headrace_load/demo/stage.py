@@ -7,29 +7,38 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from confluent_kafka import KafkaException
 
-from headrace.app import shop
+from headrace.app import LIMITS, shop
 from headrace.avro.agreement import disagreements
 from headrace.avro.contract import read_lock
 from headrace.kafka.clients import admin_client
 from headrace.kafka.topics import create_topics
+from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServers, Patience, Supervisor
 from headrace.postgres.schema import migrate
 from headrace.settings import Settings, read_settings
 
-APP: Final = "headrace.app:shop"
 DOMAIN: Final = "orders"
 PARTITIONS: Final = 12
+Services: TypeAlias = tuple[tuple[str, tuple[str, ...], str], ...]
 # Two of each: (name, arguments of `headrace`, consumer group).
-SERVICES: Final = (
+SERVICES: Final[Services] = (
     ("handler", ("handle", DOMAIN), f"headrace.handle.{DOMAIN}"),
     ("orders-projector", ("project", "orders"), "headrace.project.orders_v1"),
     ("statistics-projector", ("project", "order_statistics"), "headrace.project.order_statistics_v1"),
     ("journal-projector", ("project", "journal"), "headrace.project.journal"),
+)
+# One of each.
+BANK: Final[Services] = (
+    ("accounts-handler", ("handle", "accounts"), "headrace.handle.accounts"),
+    ("transfers-handler", ("handle", "transfers"), "headrace.handle.transfers"),
+    ("transfer-process", ("react", "transfer_process"), "headrace.react.transfer_process"),
+    ("accounts-projector", ("project", "accounts"), "headrace.project.accounts_v1"),
+    ("transfers-projector", ("project", "transfers"), "headrace.project.transfers_v1"),
 )
 REPLICAS: Final = 2
 SESSION_TIMEOUT_MS: Final = "3000"
@@ -39,7 +48,8 @@ POLL_S: Final = 0.1
 class Stage:
     """Servers and services in `folder`; both end with the `with`, however that ends.
 
-    The folder is removed with them, unless something failed: then logs and data stay for a look.
+    The folder is removed with them, unless something failed: then logs and data stay for a look. `app` is one of
+    `headrace.app`, and `name` what it is called there.
     """
 
     def __init__(
@@ -49,7 +59,9 @@ class Stage:
         patience: Patience | None = None,
         replicas: int = REPLICAS,
         servers: type[LocalServers] = LocalServers,
+        app: tuple[str, App] = ("shop", shop),
     ) -> None:
+        self._app_name, self._app = app
         self.folder = folder.absolute()
         self._patience = patience
         self.schemas = schemas.absolute()
@@ -100,7 +112,7 @@ class Stage:
         return {
             "KAFKA_BOOTSTRAP_SERVERS": settings.kafka,
             "DATABASE_URL": settings.database,
-            "HEADRACE_APP": APP,
+            "HEADRACE_APP": f"headrace.app:{self._app_name}",
             "HEADRACE_PROFILE": settings.profile,
             "HEADRACE_SCHEMAS": str(settings.schemas),
             "HEADRACE_PARTITIONS": str(settings.partitions),
@@ -129,12 +141,12 @@ class Stage:
         Returns the topics and how many contracts there are.
         """
         catalogue = read_lock(self.schemas)
-        if wrong := list(disagreements(shop, catalogue)):
+        if wrong := list(disagreements(self._app, catalogue)):
             raise Misconfigured(f"the schemas do not fit the code: {'; '.join(wrong)}")
         topics = create_topics(
-            admin_client(self.settings), shop, self.settings.model_copy(update={"profile": profile}), overrides
+            admin_client(self.settings), self._app, self.settings.model_copy(update={"profile": profile}), overrides
         )
-        migrate(shop, self.settings)
+        migrate(self._app, self.settings)
         return topics, len(catalogue.contracts)
 
     def start_services(self) -> list[str]:
@@ -145,9 +157,19 @@ class Stage:
                 slot = ("--slot", str(number)) if name == "handler" else ()
                 self._start(f"{name}-{number}", *arguments, *slot)
                 names.append(f"{name}-{number}")
-        admin = admin_client(self.settings)
-        self.wait(lambda: _all_have_partitions(admin, self.replicas), "every service has partitions", 60)
+        self._wait_for_partitions(SERVICES, self.replicas)
         return names
+
+    def start_bank(self, reviewed: int) -> list[str]:
+        """Start one of each of the bank's services, which let a second person look at transfers of more than that."""
+        for name, arguments, _ in BANK:
+            self._start(name, *arguments, env={LIMITS: f'{{"review_above": {reviewed}}}'})
+            self._names.append(name)
+        return [name for name, *_ in BANK]
+
+    def wait_for_bank(self) -> None:
+        """Wait until each of them has partitions."""
+        self._wait_for_partitions(BANK, 1)
 
     def wait(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
         """Wait until something holds; a `Fault` says what did not come, and where the logs are."""
@@ -158,18 +180,22 @@ class Stage:
                 raise Fault(f"not within {seconds:.0f} s: {what}; the services' logs are in {self.folder / 'logs'}")
             time.sleep(POLL_S)
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def _wait_for_partitions(self, services: Services, replicas: int) -> None:
+        admin, groups = admin_client(self.settings), [group for *_, group in services]
+        self.wait(lambda: _all_have_partitions(admin, groups, replicas), "every service has partitions", 60)
+
+    def _start(self, name: str, *arguments: str, env: dict[str, str] | None = None) -> None:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HEADRACE_", "KAFKA_", "PG"))}
         # A killed process is missed after so long; the local profile's own six seconds are a long time in a demo.
         ours = {"KAFKA_CONSUMER__SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS, "HEADRACE_INSTANCE": name}
         log = self.folder / "logs" / f"{name}.log"
         command = [sys.executable, "-m", "headrace", *arguments]
-        self.services.start(name, command, log, kept | self.environment | ours)
+        self.services.start(name, command, log, kept | self.environment | ours | (env or {}))
 
 
-def _all_have_partitions(admin: Any, replicas: int) -> bool:
+def _all_have_partitions(admin: Any, names: list[str], replicas: int) -> bool:
     """Whether each group has all its members, and each member something to do."""
-    found = admin.describe_consumer_groups([group for *_, group in SERVICES], request_timeout=10)
+    found = admin.describe_consumer_groups(names, request_timeout=10)
     try:
         groups = [future.result() for future in found.values()]
     except KafkaException:  # a new broker makes its group coordinator first

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+from headrace_load.demo.bank import REVIEWED, Bank
 from headrace_load.demo.day import GARBAGE, Day, read_day
-from headrace_load.demo.quiet import Quiet
+from headrace_load.demo.quiet import PROJECTORS, Quiet
 from headrace_load.demo.result import Kill, Result
 from headrace_load.demo.sender import Sender
 from headrace_load.demo.stage import DOMAIN, Stage
@@ -15,6 +16,7 @@ from headrace_load.verify import verify
 
 DAY_S: Final = 16.0
 QUIET_S: Final = 60.0
+BANK_DOMAINS: Final = ("accounts", "transfers")
 # Whom to kill when so much of the day is over.
 KILLS: Final = ((0.35, "handler-1"), (0.6, "orders-projector-1"))
 
@@ -29,6 +31,7 @@ def tell(stage: Stage, told: Told, day_s: float = DAY_S) -> Result:
     told(f"{len(topics)} topics are created, {contracts} contracts checked, the tables migrated")
     services = stage.start_services()
     told(f"{len(services)} services have their partitions: {', '.join(services)}")
+    stage.start_bank(REVIEWED)
     day = read_day(day_s)
     orders = len(day.created)
     told(f"a shop's 1 December 2010 begins: {orders} orders, {len(day.planned)} commands")
@@ -38,11 +41,12 @@ def tell(stage: Stage, told: Told, day_s: float = DAY_S) -> Result:
     told(f"the file came a second time, {len(day.second_payments())} orders were paid twice, garbage was sent")
     _wait_for_quiet(stage)
     told("all is quiet: every command is answered, every event applied")
-    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas, [DOMAIN])
+    bank = _play_bank(stage, told)
+    report = verify(stage.settings.kafka, stage.settings.database, stage.schemas, [DOMAIN, *BANK_DOMAINS])
     figures = measure(stage.settings.database, stage.schemas, DOMAIN)
     days = read_days(stage.settings.database)
     replaced = tuple(kill.replaced_by(stage.services.pid(kill.name)) for kill in kills)
-    result = Result(orders, len(day.reported), replaced, figures, days, report, stage.seconds)
+    result = Result(orders, len(day.reported), replaced, figures, days, bank, report, stage.seconds)
     stage.failed = not result.ok
     return result
 
@@ -69,7 +73,24 @@ def _misbehave(sender: Sender, day: Day) -> None:
     sender.send_garbage(f"{DOMAIN}.commands", *GARBAGE)
 
 
-def _wait_for_quiet(stage: Stage) -> None:
-    quiet = Quiet(stage.settings.kafka, stage.settings.database, DOMAIN)
-    stage.wait(quiet.answered, "every command is answered", QUIET_S)
-    stage.wait(quiet.applied, "every event is in the read models", QUIET_S)
+def _play_bank(stage: Stage, told: Told) -> dict[str, Any]:
+    """Money moves between accounts, through the topics; returns what its readers see."""
+    stage.wait_for_bank()
+    client = Bank(stage.settings)
+    client.open_accounts()
+    stage.wait(client.is_open, "the accounts are open", QUIET_S)
+    client.ask()
+    stage.wait(client.waits_for_review, "the small transfers have ended, the large one waits", QUIET_S)
+    told("a bank moved money: what a frozen account did not take came back, a large sum waits for a second person")
+    client.approve()
+    stage.wait(client.is_over, "every transfer has ended", QUIET_S)
+    for domain in BANK_DOMAINS:
+        _wait_for_quiet(stage, domain, (f"{domain}_v1", "journal"))
+    told("a second person has approved it: every transfer has ended, and every penny is there")
+    return client.read()
+
+
+def _wait_for_quiet(stage: Stage, domain: str = DOMAIN, projectors: tuple[str, ...] = PROJECTORS) -> None:
+    quiet = Quiet(stage.settings.kafka, stage.settings.database, domain, projectors)
+    stage.wait(quiet.answered, f"every command of {domain} is answered", QUIET_S)
+    stage.wait(quiet.applied, f"every event of {domain} is in the read models", QUIET_S)

@@ -28,7 +28,7 @@ def demo(
         Path | None, typer.Option("--directory", "-d", help="Where the demo's own folder is made.")
     ] = None,
 ) -> None:
-    """Run a shop's day through real Kafka and Postgres, kill -9 two services on the way, and verify all of it.
+    """Run a shop's day and a bank through real Kafka and Postgres, kill -9 two services on the way, and verify it.
 
     Exit code 1 when a check fails, 130 when interrupted; servers and services are stopped in any case.
     """
@@ -36,9 +36,11 @@ def demo(
         from headrace_load.demo import Stage  # noqa: PLC0415 - not part of a production image
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error.name} is not installed: run the demo from a clone, with `make demo`") from error
+    from headrace.app import app as shipped  # noqa: PLC0415 - all domains are slow to import
+
     told = Console(stderr=as_json, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stage = Stage(_folder(directory), find_schemas())
+    stage = Stage(_folder(directory), find_schemas(), app=("app", shipped))
     try:
         told.print(f"[dim]{stage.folder}[/dim]", soft_wrap=True)
         with stage:
