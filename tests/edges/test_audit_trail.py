@@ -191,11 +191,15 @@ def test_a_database_that_is_not_migrated_is_refused(
 
 
 @pytest.mark.usefixtures("settings")
-def test_an_empty_audit_is_fine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_audit_is_fine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert run(capsys, monkeypatch, "list") == (0, "", "")
     assert run(capsys, monkeypatch, "export") == (0, "", "")
     nothing = "journal: 0 chains, 0 rows\naudit: 0 chains, 0 rows\nnothing was rewritten\n"
     assert run(capsys, monkeypatch, "verify") == (0, nothing, "")
+    assert run(capsys, monkeypatch, "key", str(tmp_path / "key"))[0] == 0
+    assert run(capsys, monkeypatch, "checkpoint", "--key", str(tmp_path / "key")) == (0, "", "")
 
 
 def test_the_indexes_are_used(trail: psycopg.Connection[Any]) -> None:

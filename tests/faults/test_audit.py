@@ -9,7 +9,10 @@ from msgspec import structs
 
 from headrace.audit.chain import beginning, link
 from headrace.audit.signing import make_key_pair
+from headrace.audit.tables import Tables
+from headrace.audit.verify import verify_history
 from headrace.kernel.message import Outcome
+from headrace.settings import Settings
 from lamps import OUTSIDE, lock_lamps
 from lifecycles import lifecycles
 from running import PARTITIONS, Running, running
@@ -137,6 +140,27 @@ def test_checkpoints_are_signed_at_intervals_and_a_forgery_in_between_is_told_an
     shop.wait_until_quiet()
     assert not shop.services.exits
     assert shop.headrace("audit", "verify", "--public-key", f"{key}.pub").returncode == 1
+
+
+def test_a_verification_beside_services_that_write_finds_nothing(shop: Running) -> None:
+    """It sees one moment, at which one of the two is always a little ahead of the other."""
+    shop.start("handler", "handle", "orders", HEADRACE_BATCH_SIZE="10")
+    for name in ("audit", "journal"):
+        shop.start(name, "project", name, HEADRACE_BATCH_SIZE="7")
+    shop.send("orders", *lifecycles(100))
+    looked = []
+
+    def is_quiet() -> bool:
+        with Tables(Settings(DATABASE_URL=shop.env["DATABASE_URL"])) as tables:  # type: ignore[call-arg]
+            report = verify_history(tables)
+        assert report.findings == []
+        looked.append(sum(chain.rows for chain in report.chains))
+        return shop.is_quiet()
+
+    shop.wait(is_quiet, "everything answered and projected", 120)
+    assert len(set(looked)) > 2
+    assert is_quiet()
+    assert looked[-1] == 800
 
 
 def test_seconds_are_an_interval_too_and_a_wrong_key_is_refused(shop: Running, tmp_path: Path) -> None:

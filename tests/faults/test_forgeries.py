@@ -131,6 +131,27 @@ def test_a_time_that_was_changed_by_a_microsecond_is_named(url: str, forger: For
     assert named(verified(url).findings) == [(EVENTS, partition, offset, name, version, "changed")]
 
 
+def test_a_time_that_no_clock_tells_is_named_too(url: str, forger: Forger) -> None:
+    partition, offset, name, version, _ = event(forger, "OrderShipped", 3)
+    forger.do(
+        "UPDATE headrace.journal SET logged_at = 'infinity' WHERE partition = %s AND \"offset\" = %s",
+        *(partition, offset),
+    )
+    assert (EVENTS, partition, offset, name, version, "changed") in named(verified(url).findings)
+
+
+def test_an_audit_that_says_its_rows_are_older_than_its_chain_is_told(url: str, forger: Forger) -> None:
+    [(count,)] = forger.ask("SELECT count(*) FROM headrace.audit WHERE partition = 0")
+    forger.do("ALTER TABLE headrace.audit ALTER link DROP NOT NULL, ALTER hash DROP NOT NULL")
+    forger.do("UPDATE headrace.audit SET link = NULL, hash = NULL WHERE partition = 0")
+    forger.do(
+        "UPDATE headrace.chains SET starts_at = 1000, unchained = %s, length = 0, last_offset = -1, head = NULL "
+        "WHERE topic = %s AND partition = 0",
+        *(count, OUTCOMES),
+    )
+    assert [(it.topic, it.partition, it.kind) for it in verified(url).findings] == [(OUTCOMES, 0, "changed")]
+
+
 def test_a_deleted_row_is_missed_by_its_number_its_version_and_its_outcome(url: str, forger: Forger) -> None:
     partition, offset, name, version, _ = event(forger, "OrderPaid", 2)
     forger.do('DELETE FROM headrace.journal WHERE partition = %s AND "offset" = %s', partition, offset)

@@ -121,8 +121,9 @@ def _are_led(admin: AdminClient, names: list[str]) -> bool:
 
 
 def schemas_of(domain: str, folder: Path) -> tuple[Path, list[dict[str, Any]]]:
-    """A folder whose lock file has the orders' schemas for a domain of another name."""
-    entries = [entry | ({"domain": domain} if entry["domain"] == "orders" else {}) for entry in ENTRIES]
+    """A folder whose lock file has the orders' schemas for a domain of another name, and no other domain's."""
+    names = {"orders": domain, "headrace": "headrace"}
+    entries = [entry | {"domain": names[entry["domain"]]} for entry in ENTRIES if entry["domain"] in names]
     (folder / "ids.json").write_text(json.dumps(entries, default=str))
     return folder, entries
 

@@ -26,13 +26,14 @@ STORE: Final = """
 
 STORED: Final = """
     SELECT topic, partition, starts_at, unchained, length, last_offset, encode(head, 'hex'), made_at, key_id, signature
-    FROM headrace.audit_checkpoints {condition} ORDER BY topic, partition, length, made_at"""
+    FROM headrace.audit_checkpoints ORDER BY topic, partition, length, made_at"""
 
 NEWEST: Final = """
-    WHERE key_id = %s AND made_at = (
-        SELECT max(made_at) FROM headrace.audit_checkpoints AS other
-        WHERE (other.topic, other.partition, other.key_id)
-            = (audit_checkpoints.topic, audit_checkpoints.partition, audit_checkpoints.key_id))"""
+    SELECT topic, partition, starts_at, unchained, length, last_offset, encode(head, 'hex'), made_at, key_id, signature
+    FROM unnest(%b::text[], %b::int8[]) AS wanted (of_topic, of_partition), LATERAL (
+        SELECT * FROM headrace.audit_checkpoints
+        WHERE topic = of_topic AND partition = of_partition AND key_id = %b ORDER BY length DESC, made_at DESC LIMIT 1
+    ) AS newest"""
 
 ROW: Final = 'SELECT link, hash FROM headrace.{} WHERE topic = %s AND partition = %s AND "offset" = %s'
 
@@ -46,13 +47,9 @@ def table_of(topic: str) -> Chained:
     return AUDIT_TABLE if topic.endswith(OUTCOMES) else JOURNAL_TABLE
 
 
-def stored(connection: psycopg.Connection[Any], newest_of: str | None = None) -> Iterator[Checkpoint]:
-    """All checkpoints, by chain and length; or the newest of each chain that a key has signed."""
-    condition = sql.SQL(NEWEST if newest_of else "")
-    rows = connection.execute(sql.SQL(STORED).format(condition=condition), [newest_of] if newest_of else None)
-    for row in rows:
-        checkpoint = Checkpoint(*row)
-        yield structs.replace(checkpoint, made_at=checkpoint.made_at.astimezone(UTC))
+def stored(connection: psycopg.Connection[Any]) -> Iterator[Checkpoint]:
+    """All checkpoints, by chain and length."""
+    return map(_of_row, connection.execute(STORED))
 
 
 def sign(
@@ -67,15 +64,17 @@ def sign(
     itself, is not what the rows say: whoever forges is not helped by a signature.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        wanted = places if places is not None else [(topic, number) for topic, number in cursor.execute(EVERY)]
-        found = heads(cursor, wanted) if wanted else {}
-        last = {checkpoint.place: checkpoint for checkpoint in stored(connection, signer.key_id)} | dict(known or {})
+        wanted = list(places if places is not None else cursor.execute(EVERY))
+        if not wanted:
+            return []
+        found = heads(cursor, wanted)
+        columns = [[topic for topic, _ in found], [number for _, number in found]]
+        last = {it.place: it for it in map(_of_row, cursor.execute(NEWEST, [*columns, signer.key_id]))}
+        last |= known or {}
         for place, head in found.items():
-            if place in last:
-                said = last[place]
-                _refuse_rewritten(
-                    cursor, place, said.chain, head, f"what was signed at {said.made_at:%Y-%m-%d %H:%M:%S}"
-                )
+            if said := last.get(place):
+                signed = f"what was signed at {said.made_at:%Y-%m-%d %H:%M:%S}"
+                _refuse_rewritten(cursor, place, said.chain, head, signed)
             _refuse_rewritten(cursor, place, head, head, "its head")
         made = signer.sign(found)
         cursor.executemany(STORE, [_as_row(checkpoint) for checkpoint in made])
@@ -92,6 +91,12 @@ def _refuse_rewritten(cursor: psycopg.Cursor[Any], place: Place, said: Head, now
             f"{place[0]}[{place[1]}]: {source} is not what its row at offset {said.offset} says: nothing is signed; "
             f"`headrace audit verify` tells what was forged"
         )
+
+
+def _of_row(row: tuple[Any, ...]) -> Checkpoint:
+    checkpoint = Checkpoint(*row)
+    # The very text that was signed names UTC by its letter.
+    return structs.replace(checkpoint, made_at=checkpoint.made_at.astimezone(UTC))
 
 
 def _as_row(checkpoint: Checkpoint) -> tuple[Any, ...]:

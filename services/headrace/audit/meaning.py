@@ -28,7 +28,7 @@ VERSIONS: Final = """
 REACHED: Final = """
     WITH reached AS (
         SELECT journal.partition, journal.command_offset AS journaled, audit.command_offset AS audited,
-               audit.log_time - interval '1 min' AS surely,
+               least(journal.log_time, audit.log_time) - interval '1 min' AS surely,
                first."offset" = 0 AS whole, first.logged_at + interval '1 min' AS since
         FROM headrace.checkpoints AS journal
         JOIN headrace.checkpoints AS audit ON audit.partition = journal.partition, LATERAL (

@@ -74,7 +74,7 @@ class Tables:
     def rows(self, table: Chained, place: Place) -> Iterator[Row]:
         """A partition's rows, in offset order."""
         columns = sql.SQL(", ").join(
-            sql.SQL(SINCE_1970 if at in table.times else "{}").format(sql.Identifier(name))
+            sql.SQL(SINCE_1970 if at in table.times else "{0}").format(sql.Identifier(name))
             for at, name in enumerate(table.columns)
         )
         query = sql.SQL(ROWS).format(columns=columns, table=sql.Identifier(table.name))

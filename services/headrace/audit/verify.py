@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from headrace.audit.chain import Head, beginning
 from headrace.audit.checkpoints import EVENTS, OUTCOMES
 from headrace.audit.evidence import Evidence
-from headrace.audit.findings import REMOVED, REWRITTEN, Finding, Pin
+from headrace.audit.findings import CHANGED, REMOVED, REWRITTEN, Finding, Pin
 from headrace.audit.meaning import events_and_outcomes, positions, versions
 from headrace.audit.tables import Tables
 from headrace.audit.walk import Walk
@@ -77,6 +77,9 @@ def _walk(
         findings.append(Finding(*place, None, None, None, REMOVED, "the chain's head is missing in headrace.chains"))
         last = tables.last(table, place)
         head = Head(0, 0, *last) if last else beginning(*place)
+    if table is AUDIT_TABLE and (head.starts_at or head.unchained):
+        what = f"its chain says that it begins at offset {head.starts_at}; the audit's begin with their first rows"
+        findings.append(Finding(*place, None, None, None, CHANGED, what))
     walk = Walk(place, head, pins)
     for row in tables.rows(table, place):
         walk.see(row)

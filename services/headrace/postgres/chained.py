@@ -23,8 +23,8 @@ MOVE: Final = """
 TIME: Final = "timestamptz"
 # Postgres counts its microseconds from 2000 on, and takes them as the number that they are.
 SINCE_2000_US: Final = 946_684_800_000_000
-SINCE_1970: Final = "(extract(epoch FROM {}) * 1000000)::bigint"
-"""A time as the hashes cover it."""
+SINCE_1970: Final = "CASE WHEN isfinite({0}) THEN (extract(epoch FROM {0}) * 1000000)::bigint END"
+"""A time as the hashes cover it; null for one that no clock tells."""
 
 
 class Chained(Struct, frozen=True):
