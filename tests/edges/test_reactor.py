@@ -1,0 +1,200 @@
+"""Reactors on real servers: transfers between accounts, whatever becomes of the processes that carry them."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.accounts.account import Account
+from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
+from headrace.app import LIMITS
+from headrace.transfers.commands import ApproveTransfer, RequestTransfer
+from running import PARTITIONS, Running
+
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
+
+ACCOUNTS = [f"account-{number}" for number in range(10)]
+BALANCE = 100_000
+REVIEWED = 5_000
+PROCESS = ("react", "transfer_process")
+OUTSIDE = Path(__file__).parent / "outside"
+
+
+@pytest.fixture(autouse=True)
+def opened(bank: Running) -> None:
+    """Accounts with money, and handlers; the test starts the reactors."""
+    bank.env[LIMITS] = f'{{"review_above": {REVIEWED}}}'
+    bank.start("accounts", "handle", "accounts")
+    bank.start("transfers", "handle", "transfers")
+    bank.send("accounts", *[(name, OpenAccount(f"owner of {name}", "EUR")) for name in ACCOUNTS])
+    bank.send("accounts", *[(name, DepositMoney(BALANCE, "EUR", "salary")) for name in ACCOUNTS])
+
+
+def request(number: int, amount: int = 100, **more: int) -> tuple[str, RequestTransfer]:
+    """A transfer from one account to another."""
+    source, target = ACCOUNTS[number % 10], ACCOUNTS[(number * 3 + 1) % 10]
+    if source == target:
+        target = ACCOUNTS[(number + 1) % 10]
+    return f"transfer-{number}", RequestTransfer(source, target, amount, "EUR", "ann", "rent", **more)
+
+
+def newest(bank: Running, aggregate: str) -> dict[str, tuple[str, object]]:
+    """Each aggregate's newest event, by its type, and its state."""
+    found = {}
+    for _, _, key, value in bank.read(f"{aggregate}.events"):
+        decoded = bank.codec.decode(value)
+        found[(key or b"").decode()] = (decoded.contract.name, decoded.state)
+    return found
+
+
+def endings(bank: Running) -> dict[str, int]:
+    """How many transfers have ended in which event."""
+    names = [name for name, _ in newest(bank, "transfers").values()]
+    return {name: names.count(name) for name in set(names)}
+
+
+def assert_money_is_conserved(bank: Running) -> None:
+    """At rest nothing is held, nothing is on its way, and all that was paid in is there."""
+    accounts = [state for _, state in newest(bank, "accounts").values()]
+    assert all(isinstance(account, Account) and not account.holds and not account.credits for account in accounts)
+    assert sum(account.balance + account.held for account in accounts) == BALANCE * len(ACCOUNTS)  # type: ignore[attr-defined]
+
+
+def test_money_moves_whole_and_what_is_refused_comes_back(bank: Running) -> None:
+    bank.start("reactor", *PROCESS)
+    bank.send("accounts", ("account-9", FreezeAccount("a court order")))
+    bank.send(
+        "transfers",
+        *[request(number) for number in range(50)],
+        ("lost", RequestTransfer("nobody", ACCOUNTS[0], 1, "EUR", "ann", "gift")),
+    )
+    bank.wait_until_quiet()
+    assert_money_is_conserved(bank)
+    touching = [
+        number
+        for number in range(50)
+        if "account-9" in (request(number)[1].from_account, request(number)[1].to_account)
+    ]
+    assert endings(bank) == {"TransferFailed": len(touching) + 1, "TransactionCompleted": 50 - len(touching)}
+    listed = bank.headrace("processes", "list")
+    assert (listed.returncode, listed.stdout) == (0, "no process is open\n")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "flushed",
+        "committed",
+        *(pytest.param(step, marks=pytest.mark.chaos) for step in ("begun", "produced", "offsets_sent")),
+    ],
+)
+def test_a_reactor_killed_at_any_step_neither_loses_nor_doubles_a_command(bank: Running, step: str) -> None:
+    bank.start("victim", *PROCESS, HEADRACE_FAILPOINT=f"kill:{step}:3", HEADRACE_BATCH_SIZE="20")
+    bank.send("transfers", *[request(number) for number in range(100)])
+    bank.wait(lambda: bool(bank.services.exits), f"it dies at {step}")
+    bank.services.stop("victim")
+    bank.start("successor", *PROCESS)
+    bank.wait_until_quiet(120)
+    assert_money_is_conserved(bank)
+    assert endings(bank) == {"TransactionCompleted": 100}
+    commands = [bank.codec.decode(value).meta.command_id for _, _, _, value in bank.read("accounts.commands")]
+    assert len(commands) == len(set(commands)) == 20 + 4 * 100
+
+
+def test_two_replicas_share_the_work_and_one_that_is_frozen_loses_nothing(bank: Running) -> None:
+    for slot in ("0", "1"):
+        bank.start(f"reactor-{slot}", *PROCESS, "--slot", slot)
+    bank.wait(lambda: all(bank.owned(f"reactor-{slot}") for slot in ("0", "1")), "both have partitions")
+    bank.send("transfers", *[request(number) for number in range(100)])
+    bank.services.send("reactor-0", signal.SIGSTOP)
+    bank.send("transfers", *[request(number) for number in range(100, 200)])
+    bank.wait(lambda: sum(endings(bank).values()) == 200, "all transfers have begun", 90)
+    bank.services.send("reactor-0", signal.SIGCONT)
+    bank.wait_until_quiet(120)
+    assert_money_is_conserved(bank)
+    assert endings(bank) == {"TransactionCompleted": 200}
+
+
+def test_a_timer_survives_those_who_set_it_and_fires_once(bank: Running) -> None:
+    bank.start("first", *PROCESS)
+    bank.wait(lambda: len(bank.owned("first")) == 5 * PARTITIONS, "it has all partitions")
+    due_at = round(time.time() * 1000) + 30_000
+    large = REVIEWED + 1
+    bank.send("transfers", ("late", request(1, large, expires_at=due_at)[1]), ("in-time", request(2, large)[1]))
+    bank.wait(lambda: len(bank.read("transfer_process.timers")) == 2, "both timers lie in the log")
+    [waiting] = [
+        entry for entry in json.loads(bank.headrace("processes", "list", "--json").stdout) if entry["id"] == "late"
+    ]
+    assert (waiting["waits_for"], waiting["process"], waiting["is_older"]) == ("review", "transfers", False)
+    bank.services.kill("first")
+    bank.services.stop("first")
+    stuck = bank.headrace("processes", "list", "--stuck", "--after", "0")
+    assert stuck.returncode == 1
+    assert "review" in stuck.stdout
+    assert time.time() * 1000 < due_at, "the machine is too slow for this test"
+    for slot in ("0", "1"):
+        bank.start(f"second-{slot}", *PROCESS, "--slot", slot)
+    bank.wait(lambda: newest(bank, "transfers")["late"][0] == "TransferFailed", "the deadline has passed", 90)
+    assert time.time() * 1000 >= due_at
+    bank.send("transfers", ("in-time", ApproveTransfer("bob")))
+    bank.wait(lambda: newest(bank, "transfers")["in-time"][0] == "TransactionCompleted", "it is approved")
+    bank.wait_until_quiet()
+    assert_money_is_conserved(bank)
+    asked = [bank.codec.decode(value) for _, _, _, value in bank.read("transfers.commands")]
+    assert [type(each.body).__name__ for each in asked].count("ExpireTransfer") == 1
+    timers = bank.read("transfer_process.timers")
+    assert {key: value for _, _, key, value in timers} == {b"deadline/late": None, b"deadline/in-time": None}
+
+
+def break_on_transfer_3(bank: Running) -> None:
+    """Start a reactor whose code breaks once that transfer's money is held, and send it among others."""
+    path = f"{OUTSIDE}{os.pathsep}{bank.env['PYTHONPATH']}"
+    bank.start("broken", *PROCESS, "--app", "broken_bank:app", PYTHONPATH=path)
+    bank.send("transfers", *[request(number) for number in range(20)])
+    bank.wait(lambda: "key parked" in bank.log("broken").read_text(), "something is parked")
+    bank.wait_until_quiet()
+
+
+def parked(bank: Running) -> list[dict[str, Any]]:
+    [listed] = json.loads(bank.headrace("parked", "list", "--reactor", "--json").stdout)["reactors"]
+    return listed["parked"]  # type: ignore[no-any-return]
+
+
+def test_what_a_reactor_breaks_on_waits_with_its_key_until_a_fixed_version_comes(bank: Running) -> None:
+    break_on_transfer_3(bank)
+    assert [(each["key"], each["exception"]) for each in parked(bank)] == [("transfer-3", "builtins.ZeroDivisionError")]
+    assert endings(bank) == {"TransactionCompleted": 19, "FundsHeld": 1}
+    asked = ("--reactor", "transfer_process", "transfer-3")
+    shown = json.loads(bank.headrace("parked", "show", *asked, "--json").stdout)
+    assert [each["type"] for each in shown["waiting"]] == ["FundsHeld"]
+    redriven = bank.headrace("parked", "redrive", *asked)
+    assert (redriven.returncode, redriven.stderr.count("\n")) == (2, 1)
+    assert "restart" in redriven.stderr
+    bank.services.stop("broken")
+    bank.start("fixed", *PROCESS)
+    bank.wait(lambda: endings(bank) == {"TransactionCompleted": 20}, "all is done", 60)
+    bank.wait_until_quiet()
+    assert_money_is_conserved(bank)
+    assert parked(bank) == []
+
+
+def test_what_is_given_up_is_not_taken_up_again(bank: Running) -> None:
+    break_on_transfer_3(bank)
+    give_up = ("parked", "discard", "--reactor", "transfer_process", "transfer-3", "--reason", "a test")
+    done = bank.headrace(*give_up)
+    assert (done.returncode, done.stderr) == (0, "")
+    again = bank.headrace(*give_up)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert parked(bank) == []
+    bank.services.stop("broken")
+    bank.start("fixed", *PROCESS)
+    bank.wait(lambda: len(bank.owned("fixed")) == 5 * PARTITIONS, "it has all partitions")
+    bank.wait_until_quiet()
+    assert "key released" not in bank.log("fixed").read_text()
+    assert endings(bank) == {"TransactionCompleted": 19, "FundsHeld": 1}
+    stuck = bank.headrace("processes", "list", "--stuck", "--after", "0")
+    assert (stuck.returncode, "transfer-3" in stuck.stdout, "credit" in stuck.stdout) == (1, True, True)
