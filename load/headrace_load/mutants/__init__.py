@@ -5,17 +5,18 @@ and gets one thing wrong: at the COUNT-th chance, or from then on. It says so in
 in the wheel, and the services know of it by one hook in `headrace.failpoint`.
 
 Reading order: `wrapping` (how a piece is replaced), then the mutants: `writing` (records and offsets as the brokers get
-them), `answering` (one command), `taking_over` (a partition's past), `projecting` (rows and positions).
+them), `answering` (one command), `taking_over` (a partition's past), `projecting` (rows and positions), `paying`
+(money).
 """
 
 from typing import Final
 
 from headrace.kernel.errors import Misconfigured
-from headrace_load.mutants import answering, projecting, taking_over, writing
+from headrace_load.mutants import answering, paying, projecting, taking_over, writing
 from headrace_load.mutants.wrapping import Mutant
 
 MUTANTS: Final = {
-    mutant.name: mutant for mutant in (*writing.MUTANTS, *answering.MUTANTS, *taking_over.MUTANTS, *projecting.MUTANTS)
+    mutant.name: mutant for part in (writing, answering, taking_over, projecting, paying) for mutant in part.MUTANTS
 }
 
 __all__ = ["MUTANTS", "Mutant", "install"]
