@@ -1,5 +1,6 @@
 """The audit trail on real servers: every outcome once, whatever dies meanwhile, in one hash chain per partition."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +8,14 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from headrace.accounts.commands import DepositMoney, OpenAccount
 from headrace.audit.chain import beginning, link
 from headrace.audit.signing import make_key_pair
 from headrace.audit.tables import Tables
 from headrace.audit.verify import verify_history
 from headrace.kernel.message import Outcome
 from headrace.settings import Settings
+from headrace.transfers.commands import RequestTransfer
 from lamps import OUTSIDE, lock_lamps
 from lifecycles import lifecycles
 from running import PARTITIONS, Running, running
@@ -161,6 +164,34 @@ def test_a_verification_beside_services_that_write_finds_nothing(shop: Running) 
     assert len(set(looked)) > 2
     assert is_quiet()
     assert looked[-1] == 800
+
+
+def test_what_a_process_asked_for_is_kept_with_its_cause(bank: Running) -> None:
+    for name, *arguments in (
+        ("accounts", "handle", "accounts"),
+        ("transfers", "handle", "transfers"),
+        ("process", "react", "transfer_process"),
+        ("journal", "project", "journal"),
+        ("audit", "project", "audit"),
+    ):
+        bank.start(name, *arguments)
+    bank.send("accounts", *[(name, OpenAccount(name.title(), "GBP")) for name in ("ann", "bob")])
+    bank.send("accounts", ("ann", DepositMoney(1000, "GBP", "wages")))
+    bank.wait_until_quiet()
+    asked = bank.send(
+        "transfers",
+        *[(f"t-{it}", RequestTransfer("ann", to, 300, "GBP", "Ann", "rent")) for it, to in enumerate(("bob", "eve"))],
+    )
+    done = "SELECT count(*) FROM headrace.journal WHERE record_type IN ('TransactionCompleted', 'TransferFailed')"
+    bank.wait(lambda: bank.rows(done) == [(2,)], "both transfers have ended")
+    bank.wait_until_quiet()
+    with Tables(Settings(DATABASE_URL=bank.env["DATABASE_URL"])) as tables:  # type: ignore[call-arg]
+        assert verify_history(tables).findings == []
+    for command_id in asked:
+        told = bank.headrace("audit", "export", "--aggregate", "accounts").stdout
+        of_it = [it for line in told.splitlines() if (it := json.loads(line))["correlation_id"] == command_id]
+        assert len(of_it) >= 2
+        assert command_id not in {it["command_id"] for it in of_it}
 
 
 def test_seconds_are_an_interval_too_and_a_wrong_key_is_refused(shop: Running, tmp_path: Path) -> None:
