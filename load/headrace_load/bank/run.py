@@ -1,0 +1,140 @@
+"""From the first account to the last check."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
+from typing import Any, Final
+
+import psutil
+from msgspec import Struct
+
+from headrace.app import bank
+from headrace.avro.codec import Codec
+from headrace.avro.contract import read_lock
+from headrace.client import CommandClient
+from headrace.kafka.clients import admin_client
+from headrace.kafka.reading import high_watermarks
+from headrace.kernel.app import JOURNAL
+from headrace.kernel.errors import Fault
+from headrace.kernel.message import CommandMeta
+from headrace_load.bank.figures import Figures
+from headrace_load.bank.kills import Kills
+from headrace_load.bank.scenario import BankScenario
+from headrace_load.bank.traffic import Asked, Traffic
+from headrace_load.demo.stage import PARTITIONS, Stage
+from headrace_load.verify import Report, verify
+
+STALLED_S: Final = 180.0
+"""Without any progress for so long, a run has failed."""
+LOOK_S: Final = 0.5
+STILL_S: Final = 10.0
+"""So long nothing is written when all is at rest: longer than a service that was killed needs to come back."""
+
+Told = Callable[[str], None]
+"""Is told of each thing that has happened."""
+
+
+class Found(Struct, frozen=True):
+    """What a run found; CPU seconds by service, of what ran at the end."""
+
+    sent: int
+    sending_s: float
+    drained_s: float
+    figures: dict[str, Any]
+    killed: dict[str, int]
+    cpu_s: dict[str, float]
+    report: Report
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        built = {name: getattr(self, name) for name in self.__struct_fields__}
+        return built | {"report": self.report.as_json()}
+
+
+class Bank:
+    """A bank on a stage whose servers are up and whose services have their partitions."""
+
+    def __init__(self, stage: Stage, scenario: BankScenario, told: Told) -> None:
+        self._stage = stage
+        self._scenario = scenario
+        self._told = told
+        self._figures = Figures(stage.settings.database)
+        self._client = CommandClient(Codec(bank, read_lock(stage.schemas)), stage.settings)
+        self._admin = admin_client(stage.settings)
+        self._topics = [topic for aggregate in bank.aggregates for topic in aggregate.topics]
+        self._topics += [topic for reactor in bank.reactors for topic in reactor.topics]
+
+    def run(self, names: list[str], *, kill: bool) -> Found:
+        """Open accounts, transfer, perhaps with kills of these services; wait for rest, and verify."""
+        scenario, traffic = self._scenario, Traffic(self._scenario)
+        self._send(traffic.accounts())
+        self._rest(lambda: True)
+        self._told(f"{scenario.accounts} accounts are open and funded")
+        kills = Kills(self._stage.services, names, scenario.seed)
+        began = time.monotonic()
+        with kills if kill else nullcontext():
+            self._request(traffic)
+            sending_s = time.monotonic() - began
+            self._told(
+                f"{scenario.transfers} transfers were requested in {sending_s:.0f} s, {kills.killed.total()} kills"
+            )
+        self._rest(self._figures.is_at_rest)
+        drained_s = time.monotonic() - began - STILL_S
+        self._told(f"all is at rest after {drained_s:.0f} s; now all of it is verified")
+        settings = self._stage.settings
+        report = verify(settings.kafka, settings.database, settings.schemas, [each.name for each in bank.aggregates])
+        cpu_s = {name: _cpu_seconds(pid) for name, pid in self._stage.pids.items()}
+        return Found(scenario.transfers, sending_s, drained_s, self._figures.all(), dict(kills.killed), cpu_s, report)
+
+    def _request(self, traffic: Traffic) -> None:
+        """Each transfer at its time, however late the one before was."""
+        rate, began = self._scenario.rate, time.monotonic()
+        for number, asked in enumerate(traffic.transfers()):
+            if rate:
+                time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            self._produce(asked)
+        self._client.flush()
+
+    def _send(self, commands: Iterable[Asked]) -> None:
+        self._produce(commands)
+        self._client.flush()
+
+    def _produce(self, commands: Iterable[Asked]) -> None:
+        for aggregate, aggregate_id, command in commands:
+            meta = CommandMeta(command_id=str(uuid.uuid4()), aggregate_id=aggregate_id, actor="load")
+            self._client.send(bank.aggregate(aggregate), command, meta)
+
+    def _rest(self, holds: Callable[[], bool]) -> None:
+        """Wait until nothing is written any more, and what must hold then does; `Fault` when nothing moves before."""
+        before: Any = None
+        moved = time.monotonic()
+        while True:
+            self._stage.services.check()
+            now = (self._ends(), self._figures.places())
+            if now != before:
+                before, moved = now, time.monotonic()
+            still = time.monotonic() - moved
+            if still > STILL_S and _are_level(now[1]) and holds():
+                return
+            if still > STALLED_S:
+                logs = self._stage.folder / "logs"
+                raise Fault(f"nothing moves for {STALLED_S:.0f} s, with {self._figures.statuses()}: see {logs}")
+            time.sleep(LOOK_S)
+
+    def _ends(self) -> dict[tuple[str, int], int]:
+        places = [(topic, number) for topic in self._topics for number in range(PARTITIONS)]
+        return high_watermarks(self._admin, places)
+
+
+def _are_level(places: list[tuple[Any, ...]]) -> bool:
+    """Whether no projector is behind the journal's."""
+    journal = {(topic, number): offset for projector, topic, number, offset in places if projector == JOURNAL}
+    return all(offset >= journal.get((topic, number), 0) for _, topic, number, offset in places)
+
+
+def _cpu_seconds(pid: int) -> float:
+    with suppress(psutil.NoSuchProcess):
+        times = psutil.Process(pid).cpu_times()
+        return round(times.user + times.system, 2)
+    return 0.0
