@@ -98,7 +98,7 @@ class Bank(RuleBasedStateMachine):
                 self.money_is_neither_made_nor_lost()
 
     def _step(self, step: str, name: Name, how: str, place: int) -> None:
-        if step != "handle" or how == "once":
+        if step != "handle" or how == "once" or self.world.logs[name][0].forgotten:
             self.world.take(step, name)
         elif how == "resent":
             self.world.resend(name, place)
@@ -112,8 +112,6 @@ class Bank(RuleBasedStateMachine):
         log = self.world.logs[name]
         sent = log[0]
         self.world.take("handle", name)
-        if sent.forgotten:
-            return
         known = self.world.known.get(sent.command_id)
         if known is None or known.result != ACCEPTED or sent.process == NOBODY:
             return
@@ -123,7 +121,7 @@ class Bank(RuleBasedStateMachine):
     def _discard(self, name: Name) -> None:
         """Our code breaks on a command of the process to an account, which an operator then gives up."""
         sent = self.world.logs[name][0]
-        of_process = name[0] == "accounts" and sent.process != NOBODY and not sent.forgotten
+        of_process = name[0] == "accounts" and sent.process != NOBODY
         if not of_process or name in self.world.parked or not self.discards:
             self.world.take("handle", name)
             return

@@ -144,7 +144,8 @@ class World:
             self._hear(sent, known)
         elif sent.to in self.parked:
             self.parked[sent.to].append(sent)
-            self._hear(sent, self._outcome(sent, PARKED, KeyParked(), 0))
+            waits = self.known[sent.command_id] = self._outcome(sent, PARKED, KeyParked(), 0)
+            self._hear(sent, waits)
         else:
             self._decide(sent)
 
