@@ -6,38 +6,44 @@ import pytest
 
 from headrace.orders.commands import CancelOrder
 from lifecycles import lifecycles
-from running import running
+from running import Running, running
 from servers import Kafka
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
 
+EAGER = {
+    "min_compaction_lag_ms": "0",
+    "segment_ms": "200",
+    "min_cleanable_dirty_ratio": "0.001",
+    "max_compaction_lag_ms": "1000",
+}
+
+
+def compact(shop: Running, names: set[bytes]) -> None:
+    """Wait until one event is left of each of these orders."""
+    filler = iter(range(1000, 100_000))
+
+    def is_compacted() -> bool:
+        # A segment rolls when something is appended to it; only closed ones are cleaned.
+        shop.send("orders", *[(f"order-{next(filler)}", next(lifecycles(1))[1]) for _ in range(8)])
+        shop.wait_until_quiet()
+        left = [key for _, _, key, _ in shop.read("orders.events") if key in names]
+        return len(left) == len(names)
+
+    shop.wait(is_compacted, "one event is left of each order", 90)
+
+
 def test_handlers_restored_from_a_compacted_topic_go_on_where_they_were(
     kafka: Kafka, database: str, tmp_path: Path
 ) -> None:
-    eager = {
-        "min_compaction_lag_ms": "0",
-        "segment_ms": "200",
-        "min_cleanable_dirty_ratio": "0.001",
-        "max_compaction_lag_ms": "1000",
-    }
-    with running(kafka.bootstrap_servers, database, tmp_path, **eager) as shop:
+    with running(kafka.bootstrap_servers, database, tmp_path, **EAGER) as shop:
         shop.start_projectors()
         shop.start("before-0", "handle", "orders", "--slot", "0")
         shop.start("before-1", "handle", "orders", "--slot", "1")
         shop.send("orders", *lifecycles(50))
         shop.wait_until_quiet()
-        filler = iter(range(1000, 100_000))
-
-        def is_compacted() -> bool:
-            # A segment rolls when something is appended to it; only closed ones are cleaned.
-            shop.send("orders", *[(f"order-{next(filler)}", next(lifecycles(1))[1]) for _ in range(8)])
-            shop.wait_until_quiet()
-            left = [key for _, _, key, _ in shop.read("orders.events") if key in lifecycle_keys]
-            return len(left) == len(lifecycle_keys)
-
-        lifecycle_keys = {f"order-{number}".encode() for number in range(50)}
-        shop.wait(is_compacted, "one event is left of each order", 90)
+        compact(shop, {f"order-{number}".encode() for number in range(50)})
         shop.services.stop("before-0", "before-1")
         shop.start("after-0", "handle", "orders", "--slot", "0")
         shop.start("after-1", "handle", "orders", "--slot", "1")
@@ -47,3 +53,39 @@ def test_handlers_restored_from_a_compacted_topic_go_on_where_they_were(
         refused = [shop.codec.decode(value).body.code for _, _, _, value in shop.read("orders.outcomes")]
         assert refused.count("TooLateToCancel") == 50
         assert shop.rows("SELECT count(*) FROM headrace.journal WHERE version = 4") == [(70,)]
+
+
+def test_a_view_that_was_away_while_compaction_went_on_reads_the_journal_and_then_the_topic(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    with running(kafka.bootstrap_servers, database, tmp_path, **EAGER) as shop:
+        shop.start("handler", "handle", "orders")
+        shop.start("journal", "project", "journal")
+        shop.start("away", "project", "order_statistics")
+        shop.send("orders", *lifecycles(20))
+        shop.wait_until_quiet()
+        shop.services.stop("away")
+        shop.projecting.discard("order_statistics_v1")
+        shop.send("orders", *lifecycles(50, first=100))
+        compact(shop, {f"order-{number}".encode() for number in range(100, 150)})
+        shop.start("back", "project", "order_statistics")
+        shop.start("orders", "project", "orders")  # a view that never saw any of it
+        shop.send("orders", *lifecycles(20, first=200))
+        shop.assert_sound()
+        for name in ("back", "orders"):
+            assert "caught up from the journal" in shop.log(name).read_text()
+        assert not shop.services.exits
+
+
+def test_a_view_waits_for_a_journal_that_has_not_copied_what_kafka_may_have_compacted(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    with running(kafka.bootstrap_servers, database, tmp_path, min_compaction_lag_ms="0") as shop:
+        shop.start("handler", "handle", "orders")
+        shop.send("orders", *lifecycles(20))
+        shop.wait_until_quiet()
+        done = shop.headrace("project", "orders")
+        assert (done.returncode, "let `headrace project journal` catch up" in done.stderr) == (1, True), done
+        assert shop.rows("SELECT count(*) FROM orders") == [(0,)]
+        shop.start_projectors()
+        shop.assert_sound()

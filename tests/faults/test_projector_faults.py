@@ -77,11 +77,12 @@ def test_a_database_that_fell_back_reads_the_events_again(shop: Running, postgre
         shop.assert_sound()
         assert shop.headrace("audit", "verify").returncode == 0  # the same events have the same hashes
         assert "the database went back" in shop.log("project-orders").read_text()
-        shop.change("UPDATE headrace.checkpoints SET next_offset = 1 WHERE projector = 'orders_v1'")
         shop.services.stop(*shop.projectors)
+        shop.change("UPDATE headrace.checkpoints SET next_offset = 0 WHERE projector IN ('orders_v1', 'journal')")
+        shop.change("TRUNCATE headrace.journal")
         configure(shop, "min.compaction.lag.ms=0")
         done = shop.headrace("project", "orders")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "may have compacted" in said(done.stderr)
 
 

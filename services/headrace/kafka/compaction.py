@@ -15,17 +15,19 @@ from headrace.kernel.errors import Fault
 LAG: Final = "min.compaction.lag.ms"
 
 
-def whole_from(admin: AdminClient, places: Collection[Place]) -> dict[Place, int]:
+def whole_from(admin: AdminClient, places: Collection[Place], share: float = 1.0) -> dict[Place, int]:
     """The first offset of each partition behind which nothing can have been compacted away.
 
     Kafka keeps what is younger than the topic's min.compaction.lag.ms whole; of what is older, compaction may have left
-    each aggregate's newest event only.
+    each aggregate's newest event only. A `share` of that lag leaves the rest of it for the reading.
     """
     if not places:
         return {}
     now_ms = int(time.time() * 1000)
     lags = {topic: _compaction_lag_ms(admin, topic) for topic in {topic for topic, _ in places}}
-    found = list_offsets(admin, {place: OffsetSpec.for_timestamp(now_ms - lags[place[0]]) for place in places})
+    found = list_offsets(
+        admin, {place: OffsetSpec.for_timestamp(now_ms - round(lags[place[0]] * share)) for place in places}
+    )
     ends = list_offsets(admin, dict.fromkeys(places, OffsetSpec.latest()))
     return {place: info.offset if info.offset >= 0 else ends[place].offset for place, info in found.items()}
 

@@ -25,8 +25,9 @@ from headrace.postgres.checkpoint import Step, advance, positions, was_committed
 from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Connection, Session
+from headrace.projector.catching_up import CatchingUp
 from headrace.projector.kind import kind_of
-from headrace.projector.origin import find_origin, refuse_compacted, refuse_impossible
+from headrace.projector.origin import find_origin, refuse_impossible
 from headrace.projector.parking import Applied, Parking
 from headrace.projector.projection import Projection
 from headrace.projector.reading import Pair, RecordReader, Unreadable, place_of, told
@@ -73,6 +74,7 @@ class Projector:
         connection.commit()
         self._projection: Projection = kind.projection(connection)
         self._parking = Parking(self._name)
+        self._catching_up = CatchingUp(settings, self._admin, self._session, self._name)
         self._signer = _signer(settings, self._name) if settings.audit_key and not kind.view else None
         self._applied = Applied()
         self._positions: dict[Place, int] = {}
@@ -108,23 +110,29 @@ class Projector:
         batch = self._consumer.poll(POLL_S)
         if batch is None:
             return False
-        timing = Timing()
-        pairs, unreadable = self._reader.read(batch.messages)
-        if unreadable and self.stopping:
-            return False  # a schema was not waited for to the end: the successor reads the batch again
-        work = Work(pairs, unreadable, self._steps(batch, pairs))
-        timing.commit()
         try:
-            self._apply(work)
+            written = self._write(batch)
         except TooMuchParked as error:
             self._halt(batch, error)
             return True
+        if written:
+            self._consumer.commit_as_hint(batch.next)
+        return written
+
+    def _write(self, batch: Batch) -> bool:
+        """Apply a batch; not when the process is to stop and does not wait for a schema to the end."""
+        timing = Timing()
+        pairs, unreadable = self._reader.read(batch.messages)
+        if unreadable and self.stopping:
+            return False  # the successor reads the batch again
+        work = Work(pairs, unreadable, self._steps(batch, pairs))
+        timing.commit()
+        self._apply(work)
         self._failpoints.reach("committed")
         self._positions.update(batch.next)
         if self._signer:
             self._signer.wrote(self._applied.rows)
         self._tell(batch, work, timing)
-        self._consumer.commit_as_hint(batch.next)
         return True
 
     def acquire(self, places: set[Place]) -> Steps:
@@ -146,7 +154,9 @@ class Projector:
         self._session.persist(take_over)
         yield
         refuse_impossible(self._name, found, starts, self._offsets(asked, OffsetSpec.latest()))
-        self._refuse_lost(found)
+        self._tell_rewound(found)
+        if self._kind.view is not None:  # the journal sees from versions what is missing; outcomes are not compacted
+            yield from self._catching_up.run(places, found, self._positions, self._write)
         for place in asked:
             if place in places:
                 self._positions[place] = found[place]
@@ -240,18 +250,16 @@ class Projector:
             where = f"{record.topic()}[{record.partition()}] offset {record.offset()}"
         raise Fault(f"{where}: {reason(error)}; the {self._name} stops here, since it skips nothing") from error
 
-    def _refuse_lost(self, found: dict[Place, int]) -> None:
+    def _tell_rewound(self, found: dict[Place, int]) -> None:
         """Offsets are told to Kafka after they were committed here: if it knows later ones, the database went back."""
         hints: dict[Place, int] = {}
         with contextlib.suppress(KafkaException):  # a hint, and no more
             hints = self._consumer.committed(list(found), REQUEST_TIMEOUT_S)
         rewound = {place: offset for place, offset in found.items() if hints.get(place, -1) > offset}
-        if not rewound:
-            return
-        log.warning("the database went back: events are read again", projector=self._name, partitions=sorted(rewound))
-        # The journal sees from the versions whether an event is missing; outcomes are not compacted.
-        if self._kind.view is not None:
-            refuse_compacted(self._admin, self._name, rewound)
+        if rewound:
+            log.warning(
+                "the database went back: events are read again", projector=self._name, partitions=sorted(rewound)
+            )
 
     def _offsets(self, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
         return {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}

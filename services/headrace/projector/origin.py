@@ -4,7 +4,6 @@ from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S
-from headrace.kafka.compaction import whole_from
 from headrace.kafka.consumer import Place
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.checkpoint import Origin
@@ -35,17 +34,4 @@ def refuse_impossible(
             raise Misconfigured(
                 f"{projector} stands at offset {offset} of {topic}[{number}], which begins at {low}: the records "
                 f"between were deleted; fill a view anew from the journal; nobody else has the outcomes for the audit"
-            )
-
-
-def refuse_compacted(admin: AdminClient, projector: str, rewound: dict[Place, int]) -> None:
-    """`Misconfigured` unless Kafka is sure to hold every event from these positions on.
-
-    A database that went back in time reads the events again.
-    """
-    for place, whole in whole_from(admin, rewound).items():
-        if rewound[place] < whole:
-            raise Misconfigured(
-                f"{projector}: the database went back to offset {rewound[place]} of {place[0]}[{place[1]}], and Kafka "
-                f"may have compacted events below {whole}: fill the view anew from a journal that has them"
             )

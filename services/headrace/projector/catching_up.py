@@ -1,0 +1,134 @@
+"""Events that compaction may have taken from their topic, as the journal has them, for a view that was away."""
+
+from collections.abc import Callable, Generator
+from datetime import datetime
+from typing import Any, Final
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+from structlog import get_logger
+
+from headrace.kafka.compaction import whole_from
+from headrace.kafka.consumer import Batch, Place, Record
+from headrace.kafka.reading import read_to
+from headrace.kernel.app import JOURNAL
+from headrace.kernel.errors import Fault
+from headrace.postgres.session import Session
+from headrace.settings import Settings
+
+HALF: Final = 0.5
+
+POSITION: Final = """
+    SELECT next_offset FROM headrace.checkpoints WHERE projector = %s AND topic = %s AND partition = %s"""
+
+EVENTS: Final = """
+    SELECT topic, partition, "offset", aggregate_id, record, logged_at FROM headrace.journal
+    WHERE topic = %s AND partition = %s AND "offset" >= %s AND "offset" < %s
+    ORDER BY "offset" LIMIT %s"""
+
+
+log = get_logger("headrace.projector")
+
+
+class Journaled(Struct, frozen=True):
+    """One event of the journal. Reads like a record just consumed."""
+
+    at_topic: str
+    at_partition: int
+    at_offset: int
+    aggregate_id: str
+    frame: bytes
+    logged_at: datetime
+
+    def topic(self) -> str:
+        """Where it was read."""
+        return self.at_topic
+
+    def partition(self) -> int:
+        """Likewise."""
+        return self.at_partition
+
+    def offset(self) -> int:
+        """Likewise."""
+        return self.at_offset
+
+    def timestamp(self) -> tuple[int, int]:
+        """When it was appended to the log, in milliseconds."""
+        return TIMESTAMP_LOG_APPEND_TIME, round(self.logged_at.timestamp() * 1000)
+
+    def key(self) -> bytes:
+        """Its aggregate's id."""
+        return self.aggregate_id.encode()
+
+    def value(self) -> bytes:
+        """The record, byte for byte."""
+        return self.frame
+
+    def headers(self) -> None:
+        """The journal keeps none."""
+
+    def error(self) -> None:
+        """It was read."""
+
+
+class CatchingUp(Struct, frozen=True):
+    """What one view's projector does where it stands before what Kafka is sure to hold whole."""
+
+    settings: Settings
+    admin: AdminClient
+    session: Session
+    name: str
+
+    def run(
+        self,
+        places: set[Place],
+        found: dict[Place, int],
+        positions: dict[Place, int],
+        write: Callable[[Batch], bool],
+    ) -> Generator[None, None, None]:
+        """Apply from the journal what Kafka may have compacted; a half of the compaction lag is left for the rest.
+
+        A partition that is revoked meanwhile leaves `places`; `found` has each one's position in the end, `positions`
+        while it is written.
+        """
+        whole = whole_from(self.admin, found, HALF)
+        for place in sorted(place for place, offset in found.items() if offset < whole[place]):
+            end = self._journal_end(place)
+            # What lies behind the journal's position may be marks of transactions, or events that it has to copy yet.
+            for chunk in read_to(self.settings, {place: max(end, found[place])}, {place: whole[place]}):
+                if chunk:
+                    raise self._behind(place, end, whole[place])
+                yield
+            positions[place] = first = found[place]
+            while place in places:
+                start = positions[place]
+                records = self._events(place, start, end)
+                if not records:
+                    break
+                after = records[-1].offset() + 1
+                if not write(Batch(records, [place] * len(records), {place: start}, {place: after})):
+                    break
+                yield
+            found[place] = positions.pop(place)
+            log.info("caught up from the journal", projector=self.name, place=place, since=first, to=found[place])
+
+    def _journal_end(self, place: Place) -> int:
+        """Where the journal stands: it has every event below that."""
+        connection = self.session.connection
+        with connection.transaction():
+            row = connection.execute(POSITION, [JOURNAL, *place]).fetchone()
+        return int(row[0]) if row else 0
+
+    def _behind(self, place: Place, end: int, wanted: int) -> Fault:
+        return Fault(
+            f"{self.name} must read events of {place[0]}[{place[1]}] below {wanted} from the journal, since Kafka may "
+            f"have compacted them, and the journal stands at {end}: let `headrace project journal` catch up"
+        )
+
+    def _events(self, place: Place, start: int, end: int) -> list[Record]:
+        """The partition's next events between two offsets, oldest first."""
+        connection = self.session.connection
+        with connection.transaction():
+            rows: list[Any] = connection.execute(EVENTS, [*place, start, end, self.settings.batch_size]).fetchall()
+        return [Journaled(*row) for row in rows]
