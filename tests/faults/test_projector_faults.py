@@ -23,6 +23,7 @@ def start(shop: Running) -> None:
 
 def test_a_database_that_restarts_under_load_ends_no_projector(shop: Running, servers: LocalServers) -> None:
     start(shop)
+    shop.wait(lambda: all(shop.owned(name) for name in shop.projectors), "the projectors have started")
     with load(shop) as count:
         for mode in ("fast", "immediate"):
             progress(shop, count, 200)

@@ -87,7 +87,7 @@ def test_the_statistics_have_the_columns_of_the_table() -> None:
 
 @pytest.mark.edge
 def test_looking_around_says_what_the_readme_says(shop: Running) -> None:
-    [transcript] = [block for block in blocks("console") if "headrace send" in block]
+    [transcript] = [block for block in blocks("console") if "headrace local up" in block]
     lines = transcript.replace("\\\n", " ").splitlines()
     shop.start("handler", "handle", "orders")
     shop.start_projectors()
