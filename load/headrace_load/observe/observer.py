@@ -67,6 +67,7 @@ class Observer:
         # By who, topic and partition: positions that may not lie beyond the stable end that is read after them.
         self._claims: dict[tuple[str, str, int], int] = {}
         self._problems: list[str] = []
+        self._ends: dict[tuple[str, int], int] = {}
         self._samples: Counter[str] = Counter()
         self._blind_s: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -194,7 +195,8 @@ class Observer:
             self._note(HANDLER, number, offset, "commands")
         stable = self._positions.stable(self._topics, partitions)
         for (who, topic, number), offset in claims.items():
-            end = stable[topic, number]
+            # After a broker's crash the new leader tells an earlier end for a while: what was committed once still is.
+            end = self._ends[topic, number] = max(stable[topic, number], self._ends.get((topic, number), 0))
             if offset > end:
                 self._problem(f"{who} stands at {offset} of {topic}[{number}], where committed records end at {end}")
 
