@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from headrace.kafka.consumer import Place
 from headrace.kernel.app import App
 from headrace.kernel.message import EventMeta, Fact, Outcome, Writer
 from headrace.kernel.reactor import Answered, Reaction, Reactor, Schedule, Send, Unschedule
-from headrace.orders.commands import CancelOrder, CreateOrder, PayOrder, ShipOrder
+from headrace.orders.commands import CancelOrder, PayOrder, ShipOrder
 from headrace.orders.decider import Order
 from headrace.orders.events import Event, Line, OrderCancelled, OrderCreated, OrderDelivered, OrderPaid, OrderShipped
 from headrace.reactor.messages import Messages
@@ -84,11 +83,3 @@ def outcome(**changes: Any) -> bytes:
         "correlation_id": "talk", "causation_id": CAUSE,
     }  # fmt: skip
     return codec.encode(Outcome(**(said | changes)))
-
-
-def create() -> CreateOrder:
-    """A command that makes an order."""
-    return CreateOrder(CREATED.lines, "GBP", CREATED.business_date)
-
-
-offsets = count()

@@ -19,6 +19,8 @@ from headrace.observe.server import served
 from headrace.observe.watchdog import Watchdog
 from headrace.settings import Settings, read_settings
 
+Slot = Annotated[str, typer.Option(help="This process's place; one process a slot.", envvar="HEADRACE_SLOT")]
+
 log = get_logger("headrace")
 
 
@@ -33,7 +35,7 @@ class Service(Protocol):
 
 def handle(
     aggregate: Annotated[str, typer.Argument(help="The aggregate whose commands are answered.")],
-    slot: Annotated[str, typer.Option(help="This process's place; one process a slot.", envvar="HEADRACE_SLOT")] = "0",
+    slot: Slot = "0",
     app_path: AppPath = SHIPPED,
 ) -> None:
     """Answer the commands of an aggregate, exactly once."""
@@ -44,7 +46,7 @@ def handle(
 
 def react(
     reactor: Annotated[str, typer.Argument(help="A reactor of the app.")],
-    slot: Annotated[str, typer.Option(help="This process's place; one process a slot.", envvar="HEADRACE_SLOT")] = "0",
+    slot: Slot = "0",
     app_path: AppPath = SHIPPED,
 ) -> None:
     """Send the commands that follow from events and outcomes, exactly once."""

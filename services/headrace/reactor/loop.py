@@ -8,7 +8,7 @@ from structlog import get_logger
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.failpoint import Failpoints
-from headrace.handler.notes import KEY, Headers, where_it_broke, why_parked
+from headrace.handler.notes import KEY, where_it_broke, why_parked
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
 from headrace.kafka.producer import TransactionalProducer
@@ -99,9 +99,9 @@ class Reacting:
 
     def _send(self, producer: TransactionalProducer, messages: Sequence[Message]) -> None:
         produce = producer.produce
-        for topic, partition, key, value, headers in map(_parts_of, messages):
-            produce(topic, value, key, partition, headers=headers)
-            self._sent.append(topic)
+        for message in messages:
+            produce(message.topic, message.value, message.key, message.partition, headers=message.headers)
+            self._sent.append(message.topic)
 
     def _produce_parked(
         self, producer: TransactionalProducer, record: Record, reacted: Reacted, why: Exception
@@ -112,7 +112,3 @@ class Reacting:
             log.error("key parked", **place, error=type(why).__name__, where=where_it_broke(why))
         headers = why_parked(record, KEY, why, reacted.key)
         producer.produce(self._parked_topic, record.value() or b"", record.key(), record.partition(), headers=headers)
-
-
-def _parts_of(message: Message) -> tuple[str, int, str, bytes | None, Headers]:
-    return message.topic, message.partition, message.key, message.value, message.headers

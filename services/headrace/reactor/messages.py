@@ -89,8 +89,7 @@ class Messages:
     def again(self, timer: Timer) -> Message:
         """The timer once more: a tombstone that was meant for an earlier one lies behind it in the log."""
         name, _, process_id = timer.key.partition("/")
-        headers = [(DUE, str(timer.due_at)), (TOPIC, timer.topic), (KEY, timer.aggregate_id)]
-        return self._timer(name, process_id, timer.frame, headers)
+        return self._timer(name, process_id, timer.frame, _due(timer.due_at, timer.topic, timer.aggregate_id))
 
     def _of_one(self, reaction: Reaction, cause: Cause, sent: dict[str, int]) -> Message:
         if isinstance(reaction, Unschedule):
@@ -98,7 +97,7 @@ class Messages:
         send = reaction.send if isinstance(reaction, Schedule) else reaction
         topic, frame = self._command(send, cause, sent)
         if isinstance(reaction, Schedule):
-            headers = [(DUE, str(reaction.due_at)), (TOPIC, topic), (KEY, send.aggregate_id)]
+            headers = _due(reaction.due_at, topic, send.aggregate_id)
             return self._timer(reaction.name, cause.process_id, frame, headers)
         return Message(topic, self._partition(send.aggregate_id), send.aggregate_id, frame, cause.trace)
 
@@ -126,6 +125,10 @@ class Messages:
 
     def _partition(self, key: str) -> int:
         return int(murmur2(key.encode(), self._partitions))
+
+
+def _due(due_at: int, topic: str, aggregate_id: str) -> Headers:
+    return [(DUE, str(due_at)), (TOPIC, topic), (KEY, aggregate_id)]
 
 
 def read_timer(place: Place, key: bytes | None, value: bytes, offset: int, headers: Mapping[str, Any]) -> Timer:

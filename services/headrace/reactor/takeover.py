@@ -52,18 +52,19 @@ class Takeover:
         self._refuse_compacted(starts)
         yield
         parts: dict[Place, Any] = {}
-        parked = yield from self._read([(self._reactor.parked_topic, n) for n in sorted({n for _, n in sources})])
+        waiting = [(self._reactor.parked_topic, number) for number in sorted({number for _, number in sources})]
+        ends = high_watermarks(self._admin, [*waiting, *timers])
+        found = yield from self._read(ends)
         for place in sources:
-            parking = self._parking_of(place, parked)
+            parking = self._parking_of(place, found)
             parts[place] = SourcePart(
                 self._reactor, self._sources[place[0]], self._codec, self._messages, place, parking
             )
-        found = yield from self._read(timers)
         for place in timers:
             part = TimerPart(place, self._messages)
-            part.restore(record for record in found if record.partition() == place[1])
+            part.restore(record for record in found if (record.topic(), record.partition()) == place)
             parts[place] = part
-        return parts, starts | self._ends
+        return parts, starts | {place: ends[place] for place in timers}
 
     def _starts(self, places: list[Place], settled: dict[Place, int]) -> dict[Place, int]:
         """The group's offsets; where it has none yet, the beginning: nothing that happened is passed over."""
@@ -82,21 +83,23 @@ class Takeover:
                     f"on, with Kafka's own kafka-consumer-groups, and see to what lies between by hand"
                 )
 
-    def _read(self, places: list[Place]) -> Generator[None, None, list[Record]]:
+    def _read(self, ends: dict[Place, int]) -> Generator[None, None, list[Record]]:
         """All that is committed in these partitions; waits for what is open to be decided."""
-        self._ends = high_watermarks(self._admin, places) if places else {}
-        earliest = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}
+        earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
         found: list[Record] = []
-        for chunk in read_to(self._settings, {place: earliest[place].offset for place in places}, self._ends):
+        for chunk in read_to(self._settings, {place: info.offset for place, info in earliest.items()}, ends):
             found += chunk
             self._failpoints.reach("restoring")
             yield
         return found
 
-    def _parking_of(self, place: Place, parked: list[Record]) -> Parking:
+    def _parking_of(self, place: Place, found: list[Record]) -> Parking:
         caps = Caps(self._settings.parked_keys, self._settings.parked_records, self._settings.parked_bytes)
         parking = Parking(place, caps)
         parking.restore(
-            record for record in parked if record.partition() == place[1] and read_note(record).topic == place[0]
+            record
+            for record in found
+            if (record.topic(), record.partition()) == (self._reactor.parked_topic, place[1])
+            and read_note(record).topic == place[0]
         )
         return parking

@@ -1,14 +1,12 @@
 """How things look to those who read them: one row each."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 
-from headrace.kernel.message import Fact
+from headrace.kernel.message import Fact, time_of
 from headrace.kernel.view import Key, Table, View
 from headrace.scaffold.things.events import Event
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 THINGS_TABLE = """
 CREATE TABLE things (
@@ -40,7 +38,7 @@ def keys(fact: Fact[Event]) -> tuple[Key, ...]:
 
 def evolve(key: Key, row: ThingRow | None, fact: Fact[Event]) -> ThingRow:
     """The row after the fact."""
-    at = EPOCH + timedelta(milliseconds=fact.meta.occurred_at)
+    at = time_of(fact.meta.occurred_at)
     thing = fact.state
     return ThingRow(key[0], fact.version, thing.status, thing.title, row.opened_at if row else at, at)
 
