@@ -48,8 +48,8 @@ POLL_S: Final = 0.1
 class Stage:
     """Servers and services in `folder`; both end with the `with`, however that ends.
 
-    The folder is removed with them, unless something failed: then logs and data stay for a look. `app` is one of
-    `headrace.app`, and `name` what it is called there.
+    The folder is removed with them, unless something failed: then logs and data stay for a look. `app` is what one
+    of `headrace.app` is called there, and that one.
     """
 
     def __init__(

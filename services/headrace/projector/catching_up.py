@@ -1,10 +1,8 @@
 """Events that compaction may have taken from their topic, as the journal has them, for a view that was away."""
 
 from collections.abc import Callable, Generator
-from datetime import datetime
 from typing import Any, Final
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 from structlog import get_logger
@@ -15,6 +13,7 @@ from headrace.kafka.reading import read_to
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault
 from headrace.postgres.session import Session
+from headrace.projector.stored import StoredEvent
 from headrace.settings import Settings
 
 HALF: Final = 0.5
@@ -29,47 +28,6 @@ EVENTS: Final = """
 
 
 log = get_logger("headrace.projector")
-
-
-class Journaled(Struct, frozen=True):
-    """One event of the journal. Reads like a record just consumed."""
-
-    at_topic: str
-    at_partition: int
-    at_offset: int
-    aggregate_id: str
-    frame: bytes
-    logged_at: datetime
-
-    def topic(self) -> str:
-        """Where it was read."""
-        return self.at_topic
-
-    def partition(self) -> int:
-        """Likewise."""
-        return self.at_partition
-
-    def offset(self) -> int:
-        """Likewise."""
-        return self.at_offset
-
-    def timestamp(self) -> tuple[int, int]:
-        """When it was appended to the log, in milliseconds."""
-        return TIMESTAMP_LOG_APPEND_TIME, round(self.logged_at.timestamp() * 1000)
-
-    def key(self) -> bytes:
-        """Its aggregate's id."""
-        return self.aggregate_id.encode()
-
-    def value(self) -> bytes:
-        """The record, byte for byte."""
-        return self.frame
-
-    def headers(self) -> None:
-        """The journal keeps none."""
-
-    def error(self) -> None:
-        """It was read."""
 
 
 class CatchingUp(Struct, frozen=True):
@@ -131,4 +89,4 @@ class CatchingUp(Struct, frozen=True):
         connection = self.session.connection
         with connection.transaction():
             rows: list[Any] = connection.execute(EVENTS, [*place, start, end, self.settings.batch_size]).fetchall()
-        return [Journaled(*row) for row in rows]
+        return [StoredEvent(*row) for row in rows]

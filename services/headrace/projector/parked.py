@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import psycopg
-from msgspec import Struct
 
 from headrace.kernel.app import BUILT_IN, App
 from headrace.kernel.errors import Fault, Misconfigured
@@ -19,6 +18,7 @@ from headrace.postgres.session import Session
 from headrace.projector.projection import ViewFold
 from headrace.projector.reading import Pair, RecordReader, place_of
 from headrace.projector.reasons import reason as reason_for
+from headrace.projector.stored import StoredEvent, milliseconds
 from headrace.settings import Settings
 
 Cursor: TypeAlias = psycopg.Cursor[Any]
@@ -53,15 +53,9 @@ class StillBroken(Fault):
     """A parked event cannot be applied by the view's code as it is here."""
 
 
-class ParkedEvent(Struct, frozen=True):
-    """One parked record. Without a reason it only waits behind another. Reads like a record just consumed."""
+class ParkedEvent(StoredEvent, frozen=True):
+    """One parked record. Without a reason it only waits behind another."""
 
-    at_topic: str
-    at_partition: int
-    at_offset: int
-    aggregate_id: str
-    frame: bytes
-    logged_at: datetime
     reason_class: str | None
     reason: str | None
     parked_at: datetime
@@ -74,40 +68,10 @@ class ParkedEvent(Struct, frozen=True):
             "partition": self.at_partition,
             "offset": self.at_offset,
             "log_time": self.timestamp()[1],
-            "parked_at": _milliseconds(self.parked_at),
+            "parked_at": milliseconds(self.parked_at),
             "exception": self.reason_class,
             "message": self.reason or "it waits behind another",
         }
-
-    def topic(self) -> str:
-        """The topic that it was read from."""
-        return self.at_topic
-
-    def partition(self) -> int:
-        """The partition."""
-        return self.at_partition
-
-    def offset(self) -> int:
-        """The offset."""
-        return self.at_offset
-
-    def key(self) -> bytes:
-        """The record's key."""
-        return self.aggregate_id.encode()
-
-    def value(self) -> bytes:
-        """The record's bytes."""
-        return self.frame
-
-    def timestamp(self) -> tuple[int, int]:
-        """Kafka's kind of log-append time, and its milliseconds."""
-        return 2, _milliseconds(self.logged_at)
-
-    def headers(self) -> None:
-        """Not kept."""
-
-    def error(self) -> None:
-        """None: it was consumed."""
 
 
 class ParkedEvents:
@@ -150,7 +114,7 @@ class ParkedEvents:
             "key": key,
             "waiting": [event.place | {"record": event.frame} for event in events],
             "released": [
-                dict(zip(names, row, strict=True)) | {"released_at": _milliseconds(row[-1])} for row in released
+                dict(zip(names, row, strict=True)) | {"released_at": milliseconds(row[-1])} for row in released
             ],
         }
 
@@ -229,7 +193,3 @@ def _apply_all(cursor: Cursor, projection: ViewFold, pairs: list[Pair]) -> None:
 
 def _still_broken(offset: int, error: Exception) -> StillBroken:
     return StillBroken(f"the event at offset {offset} still fails: {reason_for(error)}; nothing was changed")
-
-
-def _milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
