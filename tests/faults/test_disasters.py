@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 
-from headrace.handler.loop import group_of
+from headrace.handler.rights import group_of
 from lifecycles import lifecycles
 from running import PARTITIONS, Running, running
 from servers import Kafka

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from headrace.handler.loop import group_of
+from headrace.handler.rights import group_of
 from headrace.kafka.reading import high_watermarks
 from headrace_load.verify.records import Ends
 from headrace_load.verify.topics import Topics

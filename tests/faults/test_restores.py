@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from faults.test_rebalances import open_transactions
-from headrace.handler.loop import group_of
+from headrace.handler.rights import group_of
 from headrace.kafka.reading import high_watermarks
 from headrace.local.process import frozen
 from lifecycles import lifecycles

@@ -6,7 +6,7 @@ import time
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from headrace.handler.loop import group_of
+from headrace.handler.rights import group_of
 from headrace.kafka.clients import producer_config
 from headrace.local.process import frozen
 from lifecycles import lifecycles

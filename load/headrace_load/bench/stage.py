@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
-from headrace.handler.loop import group_of
+from headrace.handler.rights import group_of
 from headrace.kafka.clients import admin_client, producer_config, reader_config
 from headrace.kafka.topics import create_topics
 from headrace.kernel.errors import Fault

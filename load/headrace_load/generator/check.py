@@ -6,14 +6,14 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from headrace.app import shop
-from headrace.handler.loop import group_of as handlers_of
+from headrace.handler.rights import group_of as handlers_of
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import refuse_unmigrated
-from headrace.projector.loop import group_of as projectors_of
+from headrace.projector.rights import group_of as projectors_of
 from headrace.settings import Settings
 
 DOMAIN: Final = "orders"

@@ -15,6 +15,7 @@ from headrace.client import CommandClient, OutcomeWatch
 from headrace.kafka.clients import admin_client, reader_config
 from headrace.kafka.consumer import Record
 from headrace.kafka.reading import high_watermarks
+from headrace.kafka.rights import refuse_missing_rights, sends
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import ACCEPTED, CommandMeta
@@ -46,6 +47,7 @@ def send(
     )
     codec = Codec(app, read_lock(settings.schemas))
     admin = admin_client(settings)
+    refuse_missing_rights(admin, sends(target), settings.instance)
     partition = murmur2(aggregate_id.encode(), settings.partitions)
     watch = OutcomeWatch(codec, settings, admin, target.outcome_topic, partition)
     client = CommandClient(codec, settings)

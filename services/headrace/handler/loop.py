@@ -10,10 +10,12 @@ from headrace.avro.contract import read_lock
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import ALONE, KEY, Headers, trace_of, where_it_broke, why_parked
 from headrace.handler.replies import Answer
+from headrace.handler.rights import group_of, handler_rights
 from headrace.handler.takeover import Takeover
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
 from headrace.kafka.producer import TransactionalProducer
+from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
@@ -26,11 +28,6 @@ from headrace.transactional.loop import Restored, TransactionalLoop
 log = get_logger("headrace.handler")
 
 
-def group_of(aggregate_name: str) -> str:
-    """The consumer group of an aggregate's handlers."""
-    return f"headrace.handle.{aggregate_name}"
-
-
 def open_handler(
     app: App, aggregate_name: str, slot: str, settings: Settings, health: Health | None = None
 ) -> TransactionalLoop:
@@ -38,6 +35,7 @@ def open_handler(
     aggregate = app.aggregate(aggregate_name)
     codec = Codec(app, read_lock(settings.schemas))
     admin = admin_client(settings)
+    refuse_missing_rights(admin, handler_rights(aggregate), settings.instance)
     refuse_other_topics(admin, (aggregate,), settings)
     failpoints = Failpoints(settings)
     work = Handling(aggregate, Takeover(aggregate, codec, settings, admin, failpoints), failpoints)

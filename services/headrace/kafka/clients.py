@@ -13,6 +13,8 @@ from headrace.settings import Settings
 
 OLDEST_LIBRDKAFKA: Final = 0x020F0000  # 2.15: cooperative rebalances and reconnects as this code needs them
 REQUEST_TIMEOUT_S: Final = 10.0
+READERS: Final = "headrace.reader."
+"""What the groups of readers outside any group begin with; their instance follows."""
 # What a producer waits for and packs, by tuning: a flush at the end of a transaction waits for neither.
 LINGER_MS: Final = {"latency": 1, "default": 1, "throughput": 5}
 COMPRESSION: Final = {"latency": "none", "default": "lz4", "throughput": "lz4"}
@@ -48,7 +50,7 @@ def consumer_config(settings: Settings, group: str) -> dict[str, Any]:
 
 def reader_config(settings: Settings) -> dict[str, Any]:
     """A consumer of assigned partitions, outside any group, that says when it has read to the end."""
-    config = consumer_config(settings, f"headrace.reader.{settings.instance}")
+    config = consumer_config(settings, f"{READERS}{settings.instance}")
     del config["partition.assignment.strategy"]
     return config | {"enable.partition.eof": True, "fetch.message.max.bytes": 4_000_000}
 

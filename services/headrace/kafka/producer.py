@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from structlog import get_logger
 
 from headrace.failpoint import Failpoints
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, fatal_errors_to, producer_config
 from headrace.kafka.consumer import Place
 from headrace.kafka.ladder import Aborted, Bounded, Unsettled, climb
+from headrace.kafka.rights import lacking
 from headrace.kernel.errors import Fault
 from headrace.observe.metrics import PRODUCERS_RECYCLED
 from headrace.settings import Settings
@@ -127,7 +128,12 @@ class TransactionalProducer:
         self._calls = Bounded()
         self._client = Producer(self._config | {"logger": self._connections})
         self.produce = self._client.produce
-        self._climb(self._client.init_transactions, INIT_TIMEOUT_S, seconds=OUTAGE_S)
+        try:
+            self._climb(self._client.init_transactions, INIT_TIMEOUT_S, seconds=OUTAGE_S)
+        except Fault as fault:
+            if _code_of(fault) == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+                raise lacking(f"WRITE transactional id {self._id}") from fault
+            raise
         self._doubtful = False
 
     def _flush(self) -> None:
@@ -183,3 +189,8 @@ class TransactionalProducer:
 
     def _stop(self, why: str) -> None:
         self._fatal = f"{self._id}: {why}"
+
+
+def _code_of(fault: Fault) -> int | None:
+    """The code of the client's error that led to a fault."""
+    return fault.__cause__.args[0].code() if isinstance(fault.__cause__, KafkaException) else None

@@ -1,6 +1,7 @@
 """The topics of domains and reactors: how they are made, and the check at start that they are as they must be."""
 
 import time
+from collections.abc import Collection
 from typing import Any, Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException
@@ -91,16 +92,23 @@ def _is_led(topic: Any) -> bool:
     return topic.error is None and all(entry.leader >= 0 for entry in topic.partitions.values())
 
 
-def refuse_other_topics(admin: AdminClient, owners: tuple[Owner, ...], settings: Settings) -> None:
-    """`Misconfigured` names each topic that is missing or not as it must be, and what to do."""
-    problems = [problem for owner in owners for problem in _problems(admin, owner, settings)]
+def refuse_other_topics(
+    admin: AdminClient, owners: tuple[Owner, ...], settings: Settings, touched: Collection[str] = ()
+) -> None:
+    """`Misconfigured` names each topic that is missing or not as it must be, and what to do.
+
+    A service names those that it touches: of others it may know nothing.
+    """
+    problems = [problem for owner in owners for problem in _problems(admin, owner, settings, touched)]
     if problems:
         raise Misconfigured("; ".join(problems))
 
 
-def _problems(admin: AdminClient, owner: Owner, settings: Settings) -> list[str]:
+def _problems(admin: AdminClient, owner: Owner, settings: Settings, touched: Collection[str]) -> list[str]:
     existing = admin.list_topics(timeout=TIMEOUT_S).topics
-    wanted = wanted_topics(owner, settings.profile)
+    wanted = {n: config for n, config in wanted_topics(owner, settings.profile).items() if not touched or n in touched}
+    if not wanted:
+        return []
     missing = [name for name in wanted if name not in existing]
     if missing:
         return [f"topics {', '.join(missing)} do not exist: run `headrace topics create`"]

@@ -38,9 +38,11 @@ class App(Struct, frozen=True, kw_only=True):
                 if source not in names:
                     raise Misconfigured(f"view {view.name!r} reads {source!r}, which is not an aggregate of the app")
         for reactor in self.reactors:
-            for source in (*reactor.events, *reactor.answers):
-                if source not in names:
-                    raise Misconfigured(f"reactor {reactor.name!r} reads {source!r}, which is no aggregate of the app")
+            for what, others in (("reads", (*reactor.events, *reactor.answers)), ("sends to", reactor.sends or ())):
+                if unknown := sorted(set(others) - set(names)):
+                    raise Misconfigured(
+                        f"reactor {reactor.name!r} {what} {unknown[0]!r}, which is no aggregate of the app"
+                    )
 
     def aggregate(self, name: str) -> Aggregate[Any, Any, Any]:
         """The aggregate of that name."""

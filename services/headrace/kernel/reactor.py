@@ -1,11 +1,11 @@
 """A reactor is a process manager: it turns what happened, and how commands ended, into further commands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from headrace.kernel.aggregate import refuse_bad_name
+from headrace.kernel.aggregate import Aggregate, refuse_bad_name
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import Fact, Outcome
 
@@ -57,6 +57,7 @@ class Reactor(Struct, frozen=True, kw_only=True):
 
     `events` names the aggregates whose events are read, `answers` those whose outcomes are, as far as they answer
     commands of this reactor. All that is read of one aggregate id comes in its order; between two ids there is none.
+    `sends` names the aggregates that its commands are to, None any of the app: no other right is asked for.
     `process` names the aggregate whose state is the process, and `waits_for(state)` says which step it waits for, None
     when it is over: for `headrace processes`.
     """
@@ -65,6 +66,7 @@ class Reactor(Struct, frozen=True, kw_only=True):
     events: tuple[str, ...]
     answers: tuple[str, ...]
     react: Callable[[Fact[Any] | Answered], Sequence[Reaction]]
+    sends: tuple[str, ...] | None = None
     process: str = ""
     waits_for: Callable[[Any], str | None] = lambda _state: None
 
@@ -73,6 +75,10 @@ class Reactor(Struct, frozen=True, kw_only=True):
         refuse_bad_name("reactor", self.name)
         if not self.events:
             raise Misconfigured(f"reactor {self.name}: name the aggregates whose events it reads")
+
+    def targets(self, aggregates: Iterable[Aggregate[Any, Any, Any]]) -> tuple[str, ...]:
+        """The names of the aggregates that it may send commands to, of those of an app."""
+        return tuple(each.name for each in aggregates) if self.sends is None else self.sends
 
     @property
     def actor(self) -> str:

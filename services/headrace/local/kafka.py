@@ -17,6 +17,7 @@ from headrace.local.jars import kafka_jars
 from headrace.local.java import find_java
 from headrace.local.ports import Ports
 from headrace.local.process import LocalServerError, ServerProcess, locked, quote_end, write_whole
+from headrace.local.secured import Secured
 
 PROPERTIES = {
     "process.roles": "broker,controller",
@@ -56,6 +57,7 @@ class LocalKafka:
     `properties` are broker properties over the defaults here. `full_jit` trades seconds at the start for the last
     third of the speed: benchmarks want it. A `detached` broker outlives this process; any other ends with it.
     A broker is a cluster by itself, unless `properties` name the voters of the cluster whose id is `cluster_id`.
+    A `secured` broker has a second listener, with passwords and rights.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class LocalKafka:
         full_jit: bool = False,
         detached: bool = False,
         cluster_id: str | None = None,
+        secured: Secured | None = None,
     ) -> None:
         self.directory = directory.absolute()
         self.properties = PROPERTIES | dict(properties or {})
@@ -77,7 +80,8 @@ class LocalKafka:
             *(() if full_jit else ("-XX:TieredStopAtLevel=1",)),
         ]
         self._process = ServerProcess(self.directory, "kafka", detached=detached)
-        self._ports = Ports(self.directory, 2)
+        self._secured = secured
+        self._ports = Ports(self.directory, 3 if secured else 2)
         self._cluster_id = cluster_id or new_cluster_id()
 
     @functools.cached_property
@@ -99,6 +103,11 @@ class LocalKafka:
     def bootstrap_servers(self) -> str:
         """`127.0.0.1:port`, the same before and after a stop and a start. Raises when it was never started."""
         return f"127.0.0.1:{self._ports.known()[0]}"
+
+    @property
+    def secured_servers(self) -> str:
+        """`127.0.0.1:port` of a secured broker's second listener."""
+        return f"127.0.0.1:{self._ports.known()[2]}"
 
     @property
     def log_file(self) -> Path:
@@ -158,23 +167,32 @@ class LocalKafka:
     def _launch(self, ports: list[int]) -> None:
         java = [self.java, *self.jvm, "-cp", self.classpath]
         data = self.directory / "data"
-        settings = write_settings(self.directory / "server.properties", data, ports, self.properties)
+        more = self._secured.properties(ports[2]) if self._secured else {}
+        settings = write_settings(self.directory / "server.properties", data, ports, self.properties, more)
         if not (data / "meta.properties").exists():
             alone = () if "controller.quorum.voters" in self.properties else ("--standalone",)
             format_storage([*java, "kafka.tools.StorageTool", "format", *alone], data, settings, self._cluster_id)
         self._process.start([*java, "kafka.Kafka", settings], dies_with_us=signal.SIGKILL)
 
 
-def write_settings(file: Path, data: Path, ports: list[int], properties: Mapping[str, str]) -> Path:
-    """Write the broker's properties, the addresses and the data folder among them, as Kafka reads them."""
-    broker, controller = ports
+def write_settings(
+    file: Path, data: Path, ports: list[int], properties: Mapping[str, str], secured: Mapping[str, str]
+) -> Path:
+    """Write the broker's properties, the addresses and the data folder among them, as Kafka reads them.
+
+    Listeners that `secured` names come beside those that are there anyway.
+    """
+    broker, controller, *_ = ports
     addresses = {
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
         "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
         "log.dirs": str(data),
     }
-    write_whole(file, "".join(f"{name}={value}\n" for name, value in (addresses | dict(properties)).items()))
+    chosen = addresses | dict(properties)
+    for name, value in secured.items():
+        chosen[name] = f"{chosen[name]},{value}" if name in addresses else value
+    write_whole(file, "".join(f"{name}={value}\n" for name, value in chosen.items()))
     return file
 
 

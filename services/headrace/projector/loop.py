@@ -14,6 +14,7 @@ from headrace.failpoint import Failpoints
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
 from headrace.kafka.reading import list_offsets
+from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, KeyParked, TooMuchParked
@@ -32,6 +33,7 @@ from headrace.projector.parking import Applied, Parking
 from headrace.projector.projection import Projection
 from headrace.projector.reading import Pair, RecordReader, Unreadable, place_of, told
 from headrace.projector.reasons import reason
+from headrace.projector.rights import group_of, projector_rights
 from headrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,11 +42,6 @@ if TYPE_CHECKING:
 POLL_S: Final = 0.1
 
 log = get_logger("headrace.projector")
-
-
-def group_of(projector: str) -> str:
-    """The consumer group of a projector's replicas."""
-    return f"headrace.project.{projector}"
 
 
 class Work(Struct, frozen=True):
@@ -67,7 +64,9 @@ class Projector:
         self._name = kind.name
         self._reader = RecordReader(app, settings, self._is_stopping, decode=kind.decode)
         self._admin = admin_client(settings)
-        refuse_other_topics(self._admin, kind.aggregates, settings)
+        rights = projector_rights(kind)
+        refuse_missing_rights(self._admin, rights, settings.instance)
+        refuse_other_topics(self._admin, kind.aggregates, settings, rights.topics)
         self._session = Session(settings, f"headrace {self._name}", self._is_stopping)
         connection = self._session.connection
         refuse_unmigrated(connection, (kind.view,) if kind.view else ())

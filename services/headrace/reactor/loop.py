@@ -12,6 +12,7 @@ from headrace.handler.notes import KEY, where_it_broke, why_parked
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
 from headrace.kafka.producer import TransactionalProducer
+from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import KeyParked
@@ -20,6 +21,7 @@ from headrace.observe.counting import ReactorMetrics
 from headrace.observe.health import Health
 from headrace.reactor.messages import Message, Messages
 from headrace.reactor.part import Reacted, SourcePart
+from headrace.reactor.rights import group_of, reactor_rights
 from headrace.reactor.takeover import Takeover
 from headrace.reactor.timers import TimerPart
 from headrace.settings import Settings
@@ -28,17 +30,14 @@ from headrace.transactional.loop import Restored, TransactionalLoop
 log = get_logger("headrace.reactor")
 
 
-def group_of(reactor_name: str) -> str:
-    """The consumer group of a reactor's processes."""
-    return f"headrace.react.{reactor_name}"
-
-
 def open_reactor(app: App, name: str, slot: str, settings: Settings, health: Health | None = None) -> TransactionalLoop:
     """One process that reacts to what a reactor reads; `slot` names its place: a restart ends what it left open."""
     reactor = app.reactor(name)
     codec = Codec(app, read_lock(settings.schemas))
     admin = admin_client(settings)
-    refuse_other_topics(admin, (*app.aggregates, reactor), settings)
+    rights = reactor_rights(app, reactor)
+    refuse_missing_rights(admin, rights, settings.instance)
+    refuse_other_topics(admin, (*app.aggregates, reactor), settings, rights.topics)
     failpoints = Failpoints(settings)
     sources = {app.aggregate(source).event_topic: source for source in reactor.events}
     sources |= {app.aggregate(source).outcome_topic: source for source in reactor.answers}

@@ -67,8 +67,9 @@ class Messages:
     """Writes the reactions of one reactor."""
 
     def __init__(self, app: App, reactor: Reactor, codec: Codec, partitions: int) -> None:
-        self._topics = {aggregate.name: aggregate.command_topic for aggregate in app.aggregates}
-        self._taken = {aggregate.name: aggregate.command_types for aggregate in app.aggregates}
+        targets = [app.aggregate(name) for name in reactor.targets(app.aggregates)]
+        self._topics = {aggregate.name: aggregate.command_topic for aggregate in targets}
+        self._taken = {aggregate.name: aggregate.command_types for aggregate in targets}
         self._reactor = reactor
         self._codec = codec
         self._partitions = partitions
@@ -105,7 +106,7 @@ class Messages:
         if type(send.command) not in self._taken.get(send.aggregate, ()):
             raise Fault(
                 f"reactor {self._reactor.name} sends {type(send.command).__name__} to {send.aggregate!r}, which takes "
-                f"no such command"
+                f"no such command, or is not among those that the reactor sends to"
             )
         name = f"{self._reactor.name}/{cause.id}/{send.aggregate}/{send.aggregate_id}/{type(send.command).__name__}"
         before = sent.get(name, 0)

@@ -129,6 +129,7 @@ transfer_process = Reactor(
     events=("transfers", "accounts"),
     answers=("accounts", "transfers"),
     react=react,
+    sends=("accounts", "transfers"),
     process="transfers",
     waits_for=waits_for,
 )
