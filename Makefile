@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 # Tests wait for servers most of the time; each worker has its own.
 WORKERS ?= 2
 SCENARIO ?= steady
+TAG ?= headrace:dev
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,11 +35,12 @@ chaos: chaos-run $(READY) ## everything breaks under load, MINUTES long, as SEED
 chaos-run: $(READY) ## the first half of it alone: make chaos-run MINUTES=8 SEED=42
 	$(BIN)/python -m headrace_load.chaos --minutes "$(MINUTES)" --seed "$(SEED)"
 
-check: $(READY) ## format, lint, types, schemas
+check: $(READY) ## format, lint, types, schemas, what deploy/ holds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/headrace schemas check
+	$(BIN)/hadolint deploy/Dockerfile
 
 bench: $(READY) ## rates and CPU per record, as ratios to raw librdkafka in the same run
 	$(BIN)/python -m headrace_load.bench
@@ -53,10 +55,17 @@ format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## write requirements.lock anew (needs uv on the PATH)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
+lock: ## write the lock files anew (needs uv on the PATH); the image's have no other versions than requirements.lock
+	$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
+	$(COMPILE) pyproject.toml --constraint requirements.lock --output-file deploy/requirements.lock
+	$(COMPILE) pyproject.toml --extra load --constraint requirements.lock --output-file deploy/load.lock
+	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/build.lock
+
+image: ## the container image headrace:dev; deploy/image.sh says what it takes from the environment
+	deploy/image.sh $(TAG)
 
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test chaos chaos-run check bench bench-check load format lock clean
+.PHONY: help setup demo test chaos chaos-run check bench bench-check load format lock image clean

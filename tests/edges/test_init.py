@@ -1,6 +1,7 @@
 """`headrace init`: what a job runs before the services of a deployment start."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,6 +66,18 @@ def test_a_database_that_never_comes_is_told_at_the_deadline(empty: Running) -> 
     assert (ended.returncode, waiting.removeprefix("headrace: waiting: ")) == (1, last.removeprefix("headrace: "))
     assert last.startswith("headrace: no Postgres at 127.0.0.1:1 lets us in")
     assert "hush" not in ended.stderr
+
+
+def test_it_ends_when_it_is_told_to_even_as_the_first_process_of_a_container(empty: Running) -> None:
+    first = "import os; os.getpid = lambda: 1; from headrace.cli import main; main()"
+    env = empty.env | {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    with subprocess.Popen(
+        [sys.executable, "-c", first, "init"], env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr
+        assert "waiting: no Postgres" in running.stderr.readline()
+        running.terminate()
+        assert running.wait(30) == 128 + signal.SIGTERM
 
 
 def test_fewer_brokers_than_the_profile_needs_are_waited_for_and_told(empty: Running) -> None:

@@ -4,7 +4,10 @@ Exit codes: 0 done; 1 something failed (a server is down, a check found somethin
 2 the call or the configuration is wrong, and the line says what to change.
 """
 
+import os
+import signal
 import sys
+from types import FrameType
 
 import psycopg
 import typer
@@ -26,6 +29,7 @@ from headrace.kernel.errors import Fault, Misconfigured
 
 FAILED = 1
 WRONG_USE = 2
+TERMINATED = 128 + signal.SIGTERM
 
 app = typer.Typer(
     name="headrace",
@@ -50,6 +54,9 @@ app.command(name="import")(import_files)
 
 def main() -> None:
     """Run the command; a fault is one line on standard error."""
+    if os.getpid() == 1:
+        # The first process of a container has no default for signals: without one of ours, it would wait to be killed.
+        signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except Misconfigured as error:
@@ -59,6 +66,10 @@ def main() -> None:
         _say(error)
         refused = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._INVALID_ARG  # noqa: SLF001
         sys.exit(WRONG_USE if refused else FAILED)  # properties that do not go together
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(TERMINATED)
 
 
 def _say(error: Exception) -> None:
