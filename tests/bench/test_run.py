@@ -18,6 +18,7 @@ RATES = {
     "restart": "records_per_s",
     "restore": "records_per_s",
 }
+MONEY = {"transfers": "transfers_per_s", "transfers at 200 a second": "p99_ms"}
 
 
 def run_bench(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -43,8 +44,8 @@ def test_a_tiny_bench_measures_everything_on_servers_of_its_own(tmp_path: Path) 
     assert report["settings"] == {"tuning": "default", "batch_size": 500, "window_ms": 5}
     assert report["machine"]["kafka"].startswith("4.")
     figures = report["figures"]
-    assert list(figures) == list(RATES)
-    assert all(figures[who][rate]["median"] > 0 for who, rate in RATES.items())
+    assert list(figures) == [*RATES, *MONEY]
+    assert all(figures[who][rate]["median"] > 0 for who, rate in (RATES | MONEY).items())
     assert all(figures[who]["rate_to_raw"]["median"] > 0 for who in list(RATES)[2:])
 
 

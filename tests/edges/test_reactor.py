@@ -150,6 +150,31 @@ def test_a_timer_survives_those_who_set_it_and_fires_once(bank: Running) -> None
     assert {key: value for _, _, key, value in timers} == {b"deadline/late": None, b"deadline/in-time": None}
 
 
+def test_deadlines_that_pass_while_accounts_do_not_answer_leave_one_end_each(bank: Running) -> None:
+    """Whether the money was set aside too late or just in time; the second time the process dies meanwhile as well."""
+    bank.start("reactor", *PROCESS)
+    bank.wait(lambda: len(bank.owned("reactor")) == 5 * PARTITIONS, "it has all partitions")
+    for first in (0, 40):
+        bank.services.send("accounts", signal.SIGSTOP)
+        soon = round(time.time() * 1000) + 5_000
+        bank.send("transfers", *[request(first + n, expires_at=soon + 100 * n) for n in range(40)])
+        failed = endings(bank).get("TransferFailed", 0)
+        bank.wait(lambda: endings(bank).get("TransferFailed", 0) > failed + 9, "some deadlines have passed", 60)  # noqa: B023
+        if first:
+            bank.services.kill("reactor")
+        bank.services.send("accounts", signal.SIGCONT)
+        bank.wait(lambda: endings(bank).keys() == {"TransferFailed", "TransactionCompleted"}, "the others go on", 60)
+    bank.wait_until_quiet(120)
+    assert_money_is_conserved(bank)
+    ends = [
+        (key, name)
+        for _, _, key, value in bank.read("transfers.events")
+        if (name := bank.codec.decode(value).contract.name) in {"TransferFailed", "TransactionCompleted"}
+    ]
+    assert len({key for key, _ in ends}) == len(ends) == 80
+    assert {name for _, name in ends} == {"TransferFailed", "TransactionCompleted"}
+
+
 def break_on_transfer_3(bank: Running) -> None:
     """Start a reactor whose code breaks once that transfer's money is held, and send it among others."""
     path = f"{OUTSIDE}{os.pathsep}{bank.env['PYTHONPATH']}"

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from faults.forgers import Forger
 from headrace.audit.findings import Finding
 from headrace.audit.signing import make_key_pair
 from headrace.audit.tables import Tables
@@ -16,6 +15,7 @@ from headrace.audit.verify import Report, verify_history
 from headrace.orders.events import OrderPaid
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE
 from headrace.settings import Settings
+from headrace_load.bank.forgeries import Forger
 from lifecycles import lifecycles
 from messages import shipped_codec
 from running import Running, running
@@ -63,7 +63,7 @@ def url(history: Running, postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def forger(url: str) -> Iterator[Forger]:
-    forger = Forger(url)
+    forger = Forger(Settings(DATABASE_URL=url))  # type: ignore[call-arg]
     yield forger
     forger.close()
 

@@ -29,8 +29,11 @@ def run(
     rate: Annotated[float | None, typer.Option(help="Requests a second; 0 is as fast as it goes.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
     replicas: Annotated[int, typer.Option(min=1, help="Processes of each service.")] = 1,
-    kill: Annotated[
-        bool, typer.Option("--kill", help="kill -9 services at random while transfers are asked for.")
+    harm: Annotated[
+        bool, typer.Option("--harm", help="Kill, freeze and end services at random while transfers are asked for.")
+    ] = False,
+    forge: Annotated[
+        bool, typer.Option("--forge", help="In the end, forge the history, and see whether the audit names each row.")
     ] = False,
     schemas: Annotated[Path, typer.Option(envvar="HEADRACE_SCHEMAS", help="The folder of ids.json.")] = Path("schemas"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
@@ -41,7 +44,7 @@ def run(
     try:
         asked = replace(read(scenario), **{name: value for name, value in said.items() if value is not None})
         stage = BankStage(Path(tempfile.mkdtemp(prefix="headrace-bank-")), schemas, replicas)
-        found = _play(stage, asked, console, kill=kill)
+        found = _play(stage, asked, console, harm=harm, forge=forge)
     except (Misconfigured, LocalServerError) as error:
         console.print(f"headrace: {error}", soft_wrap=True, markup=False)
         sys.exit(2)
@@ -54,18 +57,18 @@ def run(
         show(found.report, console)
         shown = {name: value for name, value in found.as_json().items() if name != "report"}
         console.print_json(json.dumps(shown, default=str))
-    sys.exit(not found.report.ok)
+    sys.exit(not found.ok)
 
 
-def _play(stage: BankStage, scenario: BankScenario, console: Console, *, kill: bool) -> Found:
+def _play(stage: BankStage, scenario: BankScenario, console: Console, *, harm: bool, forge: bool) -> Found:
     console.print(f"[dim]{stage.folder}: {scenario.description}[/dim]", soft_wrap=True)
     with stage:
         stage.prepare()
         names = stage.start_services()
         console.print(f"[dim]{len(names)} services have their partitions[/dim]")
         bank = Bank(stage, scenario, lambda text: console.print(f"[dim]{stage.seconds:6.1f} s  {text}[/dim]"))
-        found = bank.run(names, kill=kill)
-        stage.failed = not found.report.ok
+        found = bank.run(names, harm=harm, forge=forge)
+        stage.failed = not found.ok
     return found
 
 

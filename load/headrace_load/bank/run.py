@@ -19,10 +19,12 @@ from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
 from headrace_load.bank.figures import Figures
-from headrace_load.bank.kills import Kills
+from headrace_load.bank.harm import Harm
+from headrace_load.bank.past import Past, look_at_history
 from headrace_load.bank.scenario import BankScenario
+from headrace_load.bank.stage import BankStage
 from headrace_load.bank.traffic import Asked, Traffic
-from headrace_load.demo.stage import PARTITIONS, Stage
+from headrace_load.demo.stage import PARTITIONS
 from headrace_load.verify import Report, verify
 
 STALLED_S: Final = 180.0
@@ -36,56 +38,66 @@ Told = Callable[[str], None]
 
 
 class Found(Struct, frozen=True):
-    """What a run found; CPU seconds by service, of what ran at the end."""
+    """What a run found; CPU seconds of those processes that run at the end, since the first command."""
 
     sent: int
     sending_s: float
     drained_s: float
     figures: dict[str, Any]
-    killed: dict[str, int]
+    harmed: dict[str, dict[str, int]]
     cpu_s: dict[str, float]
     report: Report
+    past: Past
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.report.ok and self.past.ok
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         built = {name: getattr(self, name) for name in self.__struct_fields__}
-        return built | {"report": self.report.as_json()}
+        return built | {"report": self.report.as_json(), "past": self.past.as_json()}
 
 
 class Bank:
     """A bank on a stage whose servers are up and whose services have their partitions."""
 
-    def __init__(self, stage: Stage, scenario: BankScenario, told: Told) -> None:
+    def __init__(self, stage: BankStage, scenario: BankScenario, told: Told) -> None:
         self._stage = stage
         self._scenario = scenario
         self._told = told
         self._figures = Figures(stage.settings.database)
-        self._client = CommandClient(Codec(bank, read_lock(stage.schemas)), stage.settings)
+        self._codec = Codec(bank, read_lock(stage.schemas))
+        self._client = CommandClient(self._codec, stage.settings)
         self._admin = admin_client(stage.settings)
         self._topics = [topic for aggregate in bank.aggregates for topic in aggregate.topics]
         self._topics += [topic for reactor in bank.reactors for topic in reactor.topics]
 
-    def run(self, names: list[str], *, kill: bool) -> Found:
-        """Open accounts, transfer, perhaps with kills of these services; wait for rest, and verify."""
+    def run(self, names: list[str], *, harm: bool, forge: bool) -> Found:
+        """Open accounts, transfer, perhaps with harm to these services; wait for rest, verify, perhaps forge."""
         scenario, traffic = self._scenario, Traffic(self._scenario)
+        before = {name: _cpu_seconds(pid) for name, pid in self._stage.pids.items()}
         self._send(traffic.accounts())
         self._rest(lambda: True)
         self._told(f"{scenario.accounts} accounts are open and funded")
-        kills = Kills(self._stage.services, names, scenario.seed)
+        harmed = Harm(self._stage.services, names, scenario.seed)
         began = time.monotonic()
-        with kills if kill else nullcontext():
+        with harmed if harm else nullcontext():
             self._request(traffic)
             sending_s = time.monotonic() - began
-            self._told(
-                f"{scenario.transfers} transfers were requested in {sending_s:.0f} s, {kills.killed.total()} kills"
-            )
+            self._told(f"{scenario.transfers} transfers were requested in {sending_s:.0f} s, {harmed.total} harmed")
         self._rest(self._figures.is_at_rest)
         drained_s = time.monotonic() - began - STILL_S
         self._told(f"all is at rest after {drained_s:.0f} s; now all of it is verified")
+        cpu_s = {name: _cpu_seconds(pid) - before.get(name, 0.0) for name, pid in self._stage.pids.items()}
         settings = self._stage.settings
         report = verify(settings.kafka, settings.database, settings.schemas, [each.name for each in bank.aggregates])
-        cpu_s = {name: _cpu_seconds(pid) for name, pid in self._stage.pids.items()}
-        return Found(scenario.transfers, sending_s, drained_s, self._figures.all(), dict(kills.killed), cpu_s, report)
+        figures = self._figures.all()
+        self._stage.services.stop()  # what is forged is nobody's any more
+        past = look_at_history(settings, self._stage.key, self._codec, forge=forge)
+        done = {kind: dict(names) for kind, names in harmed.done.items()}
+        return Found(scenario.transfers, sending_s, drained_s, figures, done, cpu_s, report, past)
 
     def _request(self, traffic: Traffic) -> None:
         """Each transfer at its time, however late the one before was."""

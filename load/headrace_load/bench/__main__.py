@@ -16,7 +16,7 @@ from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServerError
 from headrace_load.bench import check as checking
 from headrace_load.bench import document as documenting
-from headrace_load.bench import drained, profiling, raw, report, takeover, traffic
+from headrace_load.bench import drained, money, profiling, raw, report, takeover, traffic
 from headrace_load.bench.figures import Figure, Results, figures_of
 from headrace_load.bench.machine import facts
 from headrace_load.bench.stage import PARTITIONS, Stage
@@ -113,7 +113,9 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
     results = _drain(stage, asked, number, times)
     console.print("takeover")
     results |= takeover.restart(stage, len(asked))
-    return results | takeover.restore(stage, newest)
+    results |= takeover.restore(stage, newest)
+    console.print("transfers")
+    return results | money.transfers(stage.settings.schemas, len(asked) // 20, max(3, len(asked) // 8_000))
 
 
 def _drain(stage: Stage, asked: list[traffic.Frame], number: int, times: int) -> Results:

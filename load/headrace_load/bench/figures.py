@@ -20,6 +20,12 @@ UNITS: Final = {
     "seconds": "s",
     "start_to_ready_s": "s from process start",
     "rss_mb": "MB RSS",
+    "transfers_per_s": "transfers/s",
+    "reactor_cpu_us": "µs CPU a message, reactor",
+    "handler_cpu_us": "µs CPU a message, handlers",
+    "cpu_to_handler": "x CPU, reactor to handlers",
+    "p50_ms": "ms, median",
+    "p99_ms": "ms, 99 %",
 }
 
 
