@@ -30,7 +30,7 @@ def run_bench(*options: str, **variables: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.edge
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_tiny_bench_measures_everything_on_servers_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     options = ("--commands", "2000", "--repeats", "1", "--warm-up", "1", "--json", "--output", str(file))
