@@ -1,7 +1,6 @@
 """The metrics' names, their reference, and what each kind of service counts."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +9,22 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from debian import program
 from headrace.observe import metrics
 from headrace.observe.counting import HandlerMetrics, ProjectorMetrics, ReactorMetrics, Tally
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag
-from headrace.observe.states import STATES, Held, Watched, reference
+from headrace.observe.states import STATES, Held, Watched
+from headrace.watch.brokers import GroupState, TopicState
+from headrace.watch.database import DatabaseState
+from headrace.watch.families import Seen, Sights
+from headrace.watch.reference import reference
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 UNITS = ("seconds", "records", "bytes", "ratio", "info")
-COUNTED = ("keys", "partitions", "aggregates", "position", "ready", "timers")
+COUNTED = (
+    "keys", "partitions", "aggregates", "position", "ready", "timers", "brokers", "members", "up", "connections",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -42,7 +48,14 @@ def exposed() -> str:
         lag.acquired({("orders.events", 0): 7})
         lag.ends({("orders.events", 0): 9}, {("orders.events", 0): 9})
         STATES.watch(Watched(group, Health(), lag, lambda: Held(1, 2, 3), projection))
-    return generate_latest(metrics.REGISTRY).decode()
+    sights = Sights()
+    database = DatabaseState(1, 2, 3, 4, 5, 6, 7, 8.0, {"idle": 1}, {"headrace.journal": 1}, {"standby": 0.0})
+    sights.seen = Seen(1, {"orders.events": TopicState(4, 0, 0, 7, 0.0, 60.0)}, {group: GroupState(1, 4, 0)}, database)
+    metrics.REGISTRY.register(sights)
+    try:
+        return generate_latest(metrics.REGISTRY).decode()
+    finally:
+        metrics.REGISTRY.unregister(sights)
 
 
 def test_every_metric_is_in_the_reference_and_every_one_of_the_reference_is_there(exposed: str) -> None:
@@ -64,15 +77,13 @@ def test_names_have_one_prefix_and_base_units_and_labels_hold_no_ids() -> None:
             assert it.name.endswith((*UNITS, *COUNTED))
         assert set(it.labels) <= {
             "aggregate", "code", "command", "event", "group", "librdkafka", "outcome", "partition", "projection",
-            "python", "reactor", "reason", "result", "rung", "topic", "version",
+            "python", "reactor", "reason", "result", "rung", "source", "standby", "state", "table", "topic", "version",
         }  # fmt: skip
         assert it.text.endswith(".")
 
 
 def test_prometheus_s_own_lint_finds_nothing(exposed: str) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not on the PATH: Debian's package prometheus has it")
+    promtool = program("prometheus", "promtool")
     done = subprocess.run(
         [promtool, "check", "metrics"], input=exposed, capture_output=True, text=True, timeout=60, check=False
     )

@@ -22,7 +22,7 @@ from headrace.cli.init import init
 from headrace.cli.metrics import metrics
 from headrace.cli.options import in_one_line
 from headrace.cli.sending import send, tail
-from headrace.cli.services import handle, project, react
+from headrace.cli.services import handle, project, react, watch
 from headrace.cli.topics import migrate
 from headrace.cli.verify import verify
 from headrace.kernel.errors import Fault, Misconfigured
@@ -47,7 +47,7 @@ app.add_typer(new.app, name="new", help="Something that works, to begin from.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
 app.add_typer(processes.app, name="processes", help="What is under way between aggregates.")
-for command in (init, migrate, handle, react, project, send, tail, verify, demo, metrics, acls):
+for command in (init, migrate, handle, react, project, watch, send, tail, verify, demo, metrics, acls):
     app.command()(command)
 app.command(name="import")(import_files)
 

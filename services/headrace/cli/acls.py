@@ -15,6 +15,7 @@ from headrace.kernel.errors import Misconfigured
 from headrace.projector.kind import kind_of
 from headrace.projector.rights import projector_rights
 from headrace.reactor.rights import reactor_rights
+from headrace.watch.groups import watch_rights
 
 STRIMZI = {"topic": "topic", "group": "group", "transactional id": "transactionalId"}
 
@@ -63,6 +64,7 @@ def every_service(app: App) -> list[Rights]:
     created = [Right("topic", topic, ("CREATE", "DESCRIBE", "DESCRIBE_CONFIGS")) for topic in topics]
     return [
         *services,
+        watch_rights(app),
         *(sends(aggregate) for aggregate in app.aggregates),
         Rights("topics", "topics create", tuple(created)),
         Rights("verify", "verify", (*reads(*topics), reads_alone(), *positions)),

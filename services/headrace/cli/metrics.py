@@ -7,7 +7,7 @@ from headrace.cli.options import AsJson, print_json
 
 def metrics(*, as_json: AsJson = False) -> None:
     """List the metrics that services show on METRICS_PORT."""
-    from headrace.observe.states import reference  # noqa: PLC0415
+    from headrace.watch.reference import reference  # noqa: PLC0415
 
     if as_json:
         print_json([{"name": it.name, "kind": it.kind, "labels": it.labels, "text": it.text} for it in reference()])

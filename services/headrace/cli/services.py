@@ -1,4 +1,4 @@
-"""`headrace handle`, `headrace react` and `headrace project`: the services."""
+"""`headrace handle`, `headrace react`, `headrace project` and `headrace watch`: the services."""
 
 import signal
 from collections.abc import Callable
@@ -62,6 +62,13 @@ def project(
     from headrace.projector.loop import Projector  # noqa: PLC0415
 
     _run(lambda settings, health: Projector(load_app(app_path), view, settings, health))
+
+
+def watch(app_path: AppPath = SHIPPED) -> None:
+    """Show what no service sees of itself on METRICS_PORT: brokers, topics, groups without members, Postgres."""
+    from headrace.watch.loop import Watch  # noqa: PLC0415
+
+    _run(lambda settings, health: Watch(load_app(app_path), settings, health))
 
 
 def _run(make: Callable[[Settings, Health], Service]) -> None:

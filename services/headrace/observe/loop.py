@@ -59,7 +59,8 @@ class ObservedLoop:
         self._seconds = metrics.BATCH_SECONDS.labels(group)
         self._commit = metrics.COMMIT_SECONDS.labels(group)
         self._latency = metrics.LATENCY.labels(group)
-        STATES.watch(Watched(group, health, self._lag, held, view))
+        self._taking_since = 0.0
+        STATES.watch(Watched(group, health, self._lag, held, view, self._takeover_s))
 
     def __enter__(self) -> Self:
         self.health.wait_for("the consumer group has assigned no partitions yet")
@@ -76,11 +77,13 @@ class ObservedLoop:
         """The loop has come round, with no batch under way."""
         self.health.beat()
         if member.is_settled:
+            self._taking_since = 0.0
             self.health.ready()
         self._lag.look(member.positions)
 
     def acquiring(self, places: Iterable[Place]) -> None:
         """The group has given these partitions."""
+        self._taking_since = self._taking_since or time.monotonic()
         self.health.wait_for(f"restoring {len(list(places))} partitions")
 
     def acquired(self, starts: Mapping[Place, int], seconds: float) -> None:
@@ -118,3 +121,7 @@ class ObservedLoop:
     def unanswered(self) -> None:
         """Nobody has told whether a batch is committed: it is looked up."""
         self._transactions.add(1, "unanswered")
+
+    def _takeover_s(self) -> float:
+        since = self._taking_since
+        return time.monotonic() - since if since else 0.0

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from headrace.observe.health import Health
 from headrace.observe.lag import Behind, Lag
-from headrace.observe.metrics import FAMILIES, REGISTRY, Family
+from headrace.observe.metrics import REGISTRY
 
 
 class Held(Struct, frozen=True):
@@ -35,6 +35,7 @@ class Watched(Struct, frozen=True):
     lag: Lag
     held: Callable[[], Held]
     projection: str = ""
+    takeover_s: Callable[[], float] = lambda: 0.0
 
 
 class States(Collector):
@@ -76,6 +77,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "headrace_parked_keys": ("Aggregates that wait because our code broke on one of their records.", ("group",)),
     "headrace_parked_records": ("Records that wait with parked aggregates, the first one included.", ("group",)),
     "headrace_aggregates": ("Aggregates in a handler's memory.", ("group",)),
+    "headrace_takeover_age_seconds": ("For how long partitions are being restored; 0 when none are.", ("group",)),
     "headrace_timers": ("Timers of a reactor that have not fired yet.", ("group",)),
     "headrace_projection_lag_seconds": ("Lag of the owned partition that is furthest behind.", ("projection",)),
     "headrace_projection_rebuild_ratio": ("Share of the owned partitions' offsets that is applied.", ("projection",)),
@@ -88,6 +90,7 @@ def _states(watched: Watched) -> Iterator[tuple[str, list[str], float]]:
     yield "headrace_heartbeat_age_seconds", group, watched.health.silent_s
     yield "headrace_consumer_partitions", group, len(found)
     yield "headrace_consumer_halted_partitions", group, sum(behind.is_halted for behind in found.values())
+    yield "headrace_takeover_age_seconds", group, watched.takeover_s()
     yield "headrace_parked_keys", group, held.parked_keys
     yield "headrace_parked_records", group, held.parked_records
     for (topic, number), behind in found.items():
@@ -115,11 +118,6 @@ def _progress(projection: str, found: Iterable[Behind]) -> Iterator[tuple[str, l
         longest = max(longest, behind.seconds)
     yield "headrace_projection_lag_seconds", [projection], longest
     yield "headrace_projection_rebuild_ratio", [projection], applied / total if total else 1.0
-
-
-def reference() -> list[Family]:
-    """All of Headrace's metrics, by name."""
-    return sorted([*FAMILIES, *(Family(name, "gauge", labels, text) for name, (text, labels) in GAUGES.items())])
 
 
 STATES: Final = States()

@@ -30,6 +30,12 @@ from headrace.transactional.loop import Restored, TransactionalLoop
 log = get_logger("headrace.reactor")
 
 
+def sources_of(app: App, reactor: Reactor) -> dict[str, str]:
+    """The topics that a reactor reacts to, each with its aggregate; its timers' topic is read beside them."""
+    sources = {app.aggregate(source).event_topic: source for source in reactor.events}
+    return sources | {app.aggregate(source).outcome_topic: source for source in reactor.answers}
+
+
 def open_reactor(app: App, name: str, slot: str, settings: Settings, health: Health | None = None) -> TransactionalLoop:
     """One process that reacts to what a reactor reads; `slot` names its place: a restart ends what it left open."""
     reactor = app.reactor(name)
@@ -39,8 +45,7 @@ def open_reactor(app: App, name: str, slot: str, settings: Settings, health: Hea
     refuse_missing_rights(admin, rights, settings.instance)
     refuse_other_topics(admin, (*app.aggregates, reactor), settings, rights.topics)
     failpoints = Failpoints(settings)
-    sources = {app.aggregate(source).event_topic: source for source in reactor.events}
-    sources |= {app.aggregate(source).outcome_topic: source for source in reactor.answers}
+    sources = sources_of(app, reactor)
     messages = Messages(app, reactor, codec, settings.partitions)
     takeover = Takeover(reactor, sources, codec, messages, settings, admin, failpoints)
     topics = [*sources, reactor.timer_topic]
