@@ -51,6 +51,9 @@ bench-check: $(READY) ## fails when a record costs a quarter more CPU than is re
 load: $(READY) ## a load on servers of its own, verified, with a report: make load SCENARIO=steady
 	$(BIN)/headrace load run $(SCENARIO) --local
 
+dashboards: $(READY) ## write deploy/grafana/dashboards anew, from load/headrace_load/dashboards and docs/runbooks
+	$(BIN)/python -m headrace_load.dashboards
+
 format: $(READY) ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -68,4 +71,4 @@ image: ## the container image headrace:dev; deploy/image.sh says what it takes f
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test chaos chaos-run check bench bench-check load format lock image clean
+.PHONY: help setup demo test chaos chaos-run check bench bench-check load dashboards format lock image clean
