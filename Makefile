@@ -41,6 +41,7 @@ check: $(READY) ## format, lint, types, schemas, what deploy/ holds
 	$(BIN)/mypy
 	$(BIN)/headrace schemas check
 	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 bench: $(READY) ## rates and CPU per record, as ratios to raw librdkafka in the same run
 	$(BIN)/python -m headrace_load.bench

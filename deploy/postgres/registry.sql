@@ -1,0 +1,2 @@
+-- The schema registry's own database, made once, when the data folder is.
+CREATE DATABASE registry;
