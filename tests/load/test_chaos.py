@@ -36,6 +36,11 @@ def test_longer_runs_begin_as_shorter_ones_do_and_bring_each_kind_of_fault(seed:
     assert draw(seed, 2) == planned[: len(draw(seed, 2))]
 
 
+@given(seeds, st.sets(st.sampled_from(sorted(KINDS)), min_size=1))
+def test_a_run_of_some_kinds_of_faults_has_no_other(seed: int, kinds: set[str]) -> None:
+    assert {one.fault for one in draw(seed, 8, kinds)} == kinds
+
+
 @given(seeds)
 def test_faults_at_one_time_break_a_service_or_the_members_and_the_database_beside_it(seed: int) -> None:
     planned = draw(seed, 20)
@@ -90,6 +95,9 @@ def test_a_wrong_call_is_told_in_one_line_and_a_right_one_names_its_seed() -> No
     done = run("--seed", "abc")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "chaos: SEED=abc: give a whole number, as SEED=42, or none for one of chance\n"
+    done = run("--fault", "kil")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("chaos: --fault 'kil': there is no such fault; there are kill, ")
     done = run("--schedule", "--minutes", "1")
     assert done.returncode == 0
     first, *faults = done.stderr.splitlines()

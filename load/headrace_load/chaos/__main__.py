@@ -17,7 +17,7 @@ from rich.console import Console
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace_load.chaos.report import show
 from headrace_load.chaos.run import PATIENT, run
-from headrace_load.chaos.schedule import Planned, as_json, draw
+from headrace_load.chaos.schedule import KINDS, Planned, as_json, draw
 from headrace_load.chaos.servers import ReplicatedServers
 from headrace_load.demo.stage import Stage
 from headrace_load.verify import CannotVerify
@@ -37,13 +37,16 @@ def chaos(
     *,
     minutes: Annotated[str, typer.Option(help="How long services are tried; the end takes some more.")] = "8",
     seed: Annotated[str, typer.Option(help="A whole number that the whole schedule follows from.")] = "",
+    kinds: Annotated[
+        list[str] | None, typer.Option("--fault", help="Only this kind, as a schedule names it; for each of them.")
+    ] = None,
     only: Annotated[bool, typer.Option("--schedule", help="Print the schedule and do nothing.")] = False,
     output: Annotated[Path | None, typer.Option("--json", help="Write the result to this file, too.")] = None,
     directory: Annotated[Path | None, typer.Option("--directory", "-d", help="Where the run's folder is made.")] = None,
 ) -> None:
     """Break everything under load, as a seed says, heal it, and verify that nothing was lost, doubled or reordered."""
     length, number = parse_minutes(minutes), parse_seed(seed)
-    planned = draw(number, length)
+    planned = draw(number, length, parse_kinds(kinds or []))
     console.print(
         f"seed {number}, {len(planned)} faults in {length:g} minutes:", *map(str, planned), sep="\n", soft_wrap=True
     )
@@ -91,6 +94,13 @@ def parse_seed(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise Misconfigured(f"SEED={text}: give a whole number, as SEED=42, or none for one of chance")
     return int(text)
+
+
+def parse_kinds(names: list[str]) -> list[str]:
+    """The kinds of faults, all when none is named; `Misconfigured` lists them."""
+    if unknown := [name for name in names if name not in KINDS]:
+        raise Misconfigured(f"--fault {unknown[0]!r}: there is no such fault; there are {', '.join(KINDS)}")
+    return names or [*KINDS]
 
 
 def _folder(directory: Path | None) -> Path:

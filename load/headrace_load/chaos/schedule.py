@@ -1,7 +1,7 @@
 """What breaks, when and whom: drawn from a seed alone."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -101,13 +101,13 @@ KINDS: Final = {
 }
 
 
-def draw(seed: int, minutes: float) -> tuple[Planned, ...]:
+def draw(seed: int, minutes: float, kinds: Iterable[str] = KINDS) -> tuple[Planned, ...]:
     """The faults of a run: each kind once in an order of chance, then each again, as long as there is time."""
     dice = random.Random(seed)  # noqa: S311 - chance, no secret
     planned: list[Planned] = []
     last = minutes * 60 - CALM_END_S
     at = CALM_START_S
-    for number, name in enumerate(_decks(dice), 1):
+    for number, name in enumerate(_decks(dice, sorted({*kinds})), 1):
         kind = KINDS[name]
         seconds = round(dice.uniform(*kind.seconds), 1)
         beside = dice.random() < OVERLAPPING
@@ -140,6 +140,6 @@ def as_json(planned: tuple[Planned, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def _decks(dice: random.Random) -> Iterator[str]:
+def _decks(dice: random.Random, kinds: list[str]) -> Iterator[str]:
     while True:
-        yield from dice.sample(sorted(KINDS), len(KINDS))
+        yield from dice.sample(kinds, len(kinds))
