@@ -42,6 +42,7 @@ check: $(READY) ## format, lint, types, schemas, what deploy/ holds
 	$(BIN)/headrace schemas check
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/python -m headrace_load.manifests check
 
 bench: $(READY) ## rates and CPU per record, as ratios to raw librdkafka in the same run
 	$(BIN)/python -m headrace_load.bench
@@ -66,10 +67,13 @@ lock: ## write the lock files anew (needs uv on the PATH); the image's have no o
 	$(COMPILE) pyproject.toml --extra load --constraint requirements.lock --output-file deploy/load.lock
 	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/build.lock
 
+manifests: $(READY) ## write and build deploy/kubernetes anew from its templates and the application (needs kubectl)
+	$(BIN)/python -m headrace_load.manifests write
+
 image: ## the container image headrace:dev; deploy/image.sh says what it takes from the environment
 	deploy/image.sh $(TAG)
 
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test chaos chaos-run check bench bench-check load dashboards format lock image clean
+.PHONY: help setup demo test chaos chaos-run check bench bench-check load dashboards format lock image manifests clean

@@ -44,7 +44,7 @@ def acls(
     if form is Format.JSON:
         print_json([_as_json(rights) for rights in chosen])
     elif form is Format.STRIMZI:
-        typer.echo("\n".join("\n".join(_kafka_user(rights, cluster)) for rights in chosen))
+        typer.echo("\n".join("\n".join(kafka_user(rights, cluster)) for rights in chosen))
     else:
         rows = [[rights.service, *_as_row(right)] for rights in chosen for right in rights.needed]
         print_table(("service", "resource", "name", "operations"), rows)
@@ -100,7 +100,7 @@ def _as_json(rights: Rights) -> dict[str, Any]:
     }
 
 
-def _kafka_user(rights: Rights, cluster: str) -> Iterator[str]:
+def kafka_user(rights: Rights, cluster: str) -> Iterator[str]:
     """The lines of one manifest."""
     yield "---"
     yield f"# headrace {rights.command}"
