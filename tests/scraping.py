@@ -1,17 +1,14 @@
 """Looking at a service as Prometheus and a kubelet do."""
 
-import random
 import urllib.error
 import urllib.request
 from collections import defaultdict
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.local.ports import RANGE, is_free
+from headrace.local.ports import free_port
 
-
-def free_port() -> int:
-    return next(port for port in random.sample(RANGE, 64) if is_free(port))
+__all__ = ["Scraped", "free_port", "get", "scrape"]
 
 
 def get(url: str, **headers: str) -> tuple[int, str, str]:

@@ -19,6 +19,7 @@ from headrace.kafka.topics import create_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServers, Patience, Supervisor
+from headrace.local.ports import free_port
 from headrace.postgres.schema import migrate
 from headrace.settings import Settings, read_settings
 
@@ -31,6 +32,13 @@ SERVICES: Final[Services] = (
     ("orders-projector", ("project", "orders"), "headrace.project.orders_v1"),
     ("statistics-projector", ("project", "order_statistics"), "headrace.project.order_statistics_v1"),
     ("journal-projector", ("project", "journal"), "headrace.project.journal"),
+)
+# What the story does without, and whoever looks on wants to see: one of each.
+SPECTATORS: Final = (
+    ("audit-projector", ("project", "audit")),
+    ("statements-projector", ("project", "statements")),
+    ("transfer-volumes-projector", ("project", "transfer_volumes")),
+    ("watch", ("watch",)),
 )
 # One of each.
 BANK: Final[Services] = (
@@ -49,7 +57,8 @@ class Stage:
     """Servers and services in `folder`; both end with the `with`, however that ends.
 
     The folder is removed with them, unless something failed: then logs and data stay for a look. `app` is what one
-    of `headrace.app` is called there, and that one.
+    of `headrace.app` is called there, and that one. Set `addresses` to an empty dict before services are started, and
+    each has a METRICS_PORT, and its address there.
     """
 
     def __init__(
@@ -67,6 +76,7 @@ class Stage:
         self.schemas = schemas.absolute()
         self.replicas = replicas
         self._names: list[str] = []
+        self.addresses: dict[str, str] | None = None
         self.servers = servers(self.folder / "servers")
         self.failed = False
         self.began = time.monotonic()
@@ -167,6 +177,12 @@ class Stage:
             self._names.append(name)
         return [name for name, *_ in BANK]
 
+    def start_spectators(self) -> None:
+        """Start what is only there to be looked at."""
+        for name, arguments in SPECTATORS:
+            self._start(name, *arguments)
+            self._names.append(name)
+
     def wait_for_bank(self) -> None:
         """Wait until each of them has partitions."""
         self._wait_for_partitions(BANK, 1)
@@ -188,6 +204,10 @@ class Stage:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("HEADRACE_", "KAFKA_", "PG"))}
         # A killed process is missed after so long; the local profile's own six seconds are a long time in a demo.
         ours = {"KAFKA_CONSUMER__SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS, "HEADRACE_INSTANCE": name}
+        if self.addresses is not None:
+            port = free_port()
+            ours |= {"METRICS_PORT": str(port), "METRICS_HOST": "127.0.0.1"}
+            self.addresses[name] = f"127.0.0.1:{port}"
         log = self.folder / "logs" / f"{name}.log"
         command = [sys.executable, "-m", "headrace", *arguments]
         self.services.start(name, command, log, kept | self.environment | ours | (env or {}))

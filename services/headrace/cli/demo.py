@@ -4,6 +4,7 @@ import shlex
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from headrace_load.demo import Stage
 
 INTERRUPTED = 130
+RULES = Path(__file__).parents[3] / "deploy" / "prometheus"
 
 
 def demo(
     as_json: AsJson = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running, with a trickle of load, until Ctrl-C.")
+    ] = False,
     directory: Annotated[
         Path | None, typer.Option("--directory", "-d", help="Where the demo's own folder is made.")
     ] = None,
@@ -41,6 +45,7 @@ def demo(
     told = Console(stderr=as_json, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     stage = Stage(_folder(directory), find_schemas(), app=("app", shipped))
+    stage.addresses = {} if keep else None
     try:
         told.print(f"[dim]{stage.folder}[/dim]", soft_wrap=True)
         with stage:
@@ -88,26 +93,35 @@ def find_schemas() -> Path:
 
 
 def _hold(stage: "Stage", told: Console) -> None:
-    """Say how to look around, and leave everything running until Ctrl-C."""
+    """Say how to look around, and leave everything running, with a trickle of load, until Ctrl-C."""
+    from headrace.local.prometheus import write_configuration  # noqa: PLC0415 - an extra
+    from headrace_load.demo.trickle import Trickle  # noqa: PLC0415
+
+    stage.start_spectators()
+    addresses = {"headrace": (stage.addresses or {}).values()}
+    configuration = write_configuration(stage.folder, addresses, (RULES / "rules.yml", RULES / "alerts.yml"))
+    for line in _around(stage, configuration):
+        told.print(line, soft_wrap=True, markup=False)
+    with suppress(KeyboardInterrupt), Trickle(stage.settings):
+        while True:
+            signal.pause()
+    told.print("stopping")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _around(stage: "Stage", configuration: Path) -> Iterator[str]:
+    """What to type in another terminal."""
     from headrace.local.reach import find_binaries  # noqa: PLC0415 - an extra
 
     kafka = stage.servers.kafka
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stage.environment.items())
     headrace = Path(sys.executable).with_name("headrace")
     reader = f"{kafka.java} -cp '{kafka.classpath}' org.apache.kafka.tools.consumer.ConsoleConsumer"
-    lines = (
-        "\nEverything runs until Ctrl-C. In another terminal:",
-        f"  export {exports}",
-        f"  {headrace} tail orders --from-beginning",
-        f"  {headrace} send orders CancelOrder --id 536365 --field reason=late",
-        f"  {find_binaries(None) / 'psql'} {stage.settings.database} -c 'TABLE orders LIMIT 5'",
-        f"  {reader} --bootstrap-server {kafka.bootstrap_servers} --topic orders.outcomes --from-beginning",
-        f"  tail -f {stage.folder / 'logs'}/*.log",
-    )
-    for line in lines:
-        told.print(line, soft_wrap=True, markup=False)
-    with suppress(KeyboardInterrupt):
-        while True:
-            signal.pause()
-    told.print("stopping")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield "\nEverything runs until Ctrl-C, with a trickle of load. In another terminal:"
+    yield f"  export {exports}"
+    yield f"  {headrace} local prometheus {configuration}"
+    yield f"  {headrace} tail orders --from-beginning"
+    yield f"  {headrace} send orders CancelOrder --id 536365 --field reason=late"
+    yield f"  {find_binaries(None) / 'psql'} {stage.settings.database} -c 'TABLE orders LIMIT 5'"
+    yield f"  {reader} --bootstrap-server {kafka.bootstrap_servers} --topic orders.outcomes --from-beginning"
+    yield f"  tail -f {stage.folder / 'logs'}/*.log"

@@ -1,6 +1,7 @@
 """`headrace local`: Kafka and PostgreSQL that outlive the command which started them, one pair a folder."""
 
 import logging
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,6 +84,29 @@ def status(directory: Directory = DIRECTORY, as_json: AsJson = False) -> None:
     started = [state[name] for name in Server if state[name]]
     if not started or not all(server["running"] for server in started):
         raise typer.Exit(NOT_RUNNING)
+
+
+@app.command()
+def prometheus(
+    configuration: Annotated[Path, typer.Argument(help="A prometheus.yml: `headrace demo --keep` writes one.")],
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where it answers, on the loopback.")] = 9090,
+) -> None:
+    """Run Prometheus on a configuration until Ctrl-C; its data are kept beside it.
+
+    Where it is not installed it is fetched out of Debian's package, once. Exit code 2 when the configuration is not
+    there or the port is taken.
+    """
+    _servers_in(DIRECTORY)  # says what to install where the extra is missing
+    from headrace.local.ports import is_free  # noqa: PLC0415 - an extra
+    from headrace.local.prometheus import prometheus as command  # noqa: PLC0415
+
+    if not configuration.is_file():
+        raise Misconfigured(f"there is no {configuration}: name the file that `headrace demo --keep` has written")
+    if not is_free(port):
+        raise Misconfigured(f"port {port} is taken: choose another with --port")
+    argv = command(configuration, configuration.parent / "prometheus-data", port)
+    typer.echo(f"http://127.0.0.1:{port}/alerts and http://127.0.0.1:{port}/graph, until Ctrl-C", err=True)
+    os.execv(argv[0], argv)  # noqa: S606 - signals are its own from here on
 
 
 @app.command()

@@ -70,6 +70,11 @@ class Ports:
         return ports
 
 
+def free_port() -> int:
+    """A port on which a server could listen at this moment."""
+    return next(port for port in random.sample(RANGE, 64) if is_free(port))
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen on this loopback port at this moment."""
     with socket.socket() as probe:
