@@ -17,6 +17,7 @@ from rich.console import Console
 from headrace.cli import audit, load, local, new, parked, processes, schemas, topics
 from headrace.cli.acls import acls
 from headrace.cli.demo import demo
+from headrace.cli.doctor import doctor
 from headrace.cli.importing import import_files
 from headrace.cli.init import init
 from headrace.cli.metrics import metrics
@@ -47,7 +48,7 @@ app.add_typer(new.app, name="new", help="Something that works, to begin from.")
 app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
 app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
 app.add_typer(processes.app, name="processes", help="What is under way between aggregates.")
-for command in (init, migrate, handle, react, project, watch, send, tail, verify, demo, metrics, acls):
+for command in (init, migrate, handle, react, project, watch, send, tail, verify, doctor, demo, metrics, acls):
     app.command()(command)
 app.command(name="import")(import_files)
 
