@@ -63,8 +63,8 @@ format: $(READY) ## rewrite the code in the house format
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet
 lock: ## write the lock files anew (needs uv on the PATH); the image's have no other versions than requirements.lock
 	$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
-	$(COMPILE) pyproject.toml --constraint requirements.lock --output-file deploy/requirements.lock
-	$(COMPILE) pyproject.toml --extra load --constraint requirements.lock --output-file deploy/load.lock
+	$(COMPILE) pyproject.toml --extra registry --constraint requirements.lock --output-file deploy/requirements.lock
+	$(COMPILE) pyproject.toml --extra load --extra registry --constraint requirements.lock --output-file deploy/load.lock
 	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/build.lock
 
 manifests: $(READY) ## write and build deploy/kubernetes anew from its templates and the application (needs kubectl)

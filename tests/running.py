@@ -33,6 +33,7 @@ from headrace_load.verify import Report, verify
 
 ROOT = Path(__file__).parent.parent
 PARTITIONS = 4
+OWN = ("HEADRACE_", "KAFKA_", "SCHEMA_REGISTRY_")
 
 
 class Running:
@@ -44,7 +45,11 @@ class Running:
         self.schemas = schemas
         self.folder = folder
         self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE_", "KAFKA_"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("HEADRACE_", "KAFKA_", "SCHEMA_"))
+            },
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "DATABASE_URL": database,
             "HEADRACE_PROFILE": "local",
@@ -61,7 +66,8 @@ class Running:
             HEADRACE_PARTITIONS=PARTITIONS,
             HEADRACE_SCHEMAS=schemas,
         )
-        self.codec = Codec(self.app, read_lock(schemas))
+        self.catalogue = read_lock(schemas)
+        self.codec = Codec(self.app, self.catalogue)
         self.services = services
         self.projecting: set[str] = set()
         self.reacting: set[str] = set()

@@ -24,6 +24,8 @@ class Settings(BaseSettings):
 
     kafka_bootstrap_servers: str = Field(default="", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
     database_url: str = Field(default="", validation_alias="DATABASE_URL")
+    registry: str = Field(default="", validation_alias="SCHEMA_REGISTRY_URL", repr=False)
+    """A schema registry, whose ids records are then written with; it may hold a password."""
     profile: Literal["local", "production"] = Field(default="production", validation_alias="HEADRACE_PROFILE")
     """`local` takes one broker and short timeouts; `production` refuses less than three replicas."""
     schemas: Path = Field(default=Path("schemas"), validation_alias="HEADRACE_SCHEMAS")

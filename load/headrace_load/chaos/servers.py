@@ -24,8 +24,9 @@ class ReplicatedServers(LocalServers):
         """Where clients find the brokers."""
         return self.brokers.bootstrap_servers
 
-    def start(self, *, kafka: bool = True, postgres: bool = True) -> Self:
-        """Start the brokers and the database side by side, or one of both."""
+    def start(self, *, kafka: bool = True, postgres: bool = True, registry: bool = False) -> Self:
+        """Start the brokers and the database side by side, or one of both; there is no registry."""
+        del registry
         with ThreadPoolExecutor(1) as beside:
             database = beside.submit(self.postgres.start) if postgres else None
             if kafka:

@@ -1,4 +1,4 @@
-"""The verifier's own decoding: Confluent framing, the schema ids in the lock file, fastavro for what services wrote.
+"""The verifier's own decoding: Confluent framing, ids of lock file or registry, fastavro for what services wrote.
 
 What others wrote, commands, is walked instead: only what is a command to the letter is one.
 """
@@ -14,6 +14,7 @@ from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import SchemaParseException
 
 from headrace_load.verify import walk
+from headrace_load.verify.registry import Lookup
 from headrace_load.verify.report import CannotVerify
 
 PREFIX: Final = 5
@@ -63,10 +64,11 @@ class Decoded(NamedTuple):
 
 
 class Schemas:
-    """All schemas of a lock file, by id."""
+    """All schemas of a lock file, by id; by another id the one that the registry, if there is one, has under it."""
 
     def __init__(self, entries: list[dict[str, Any]]) -> None:
         self._forms = {entry["id"]: _form(entry) for entry in entries}
+        self._lookup = Lookup(entries)
 
     @classmethod
     def read(cls, folder: Path) -> "Schemas":
@@ -135,10 +137,15 @@ class Schemas:
         if len(frame) < PREFIX or frame[0] != 0:
             raise NotARecordError("not in Confluent framing")
         number = int.from_bytes(frame[1:PREFIX], "big")
-        try:
-            return self._forms[number]
-        except KeyError:
-            raise NotARecordError(f"schema id {number} is not locked") from None
+        form = self._forms.get(number)
+        return form or self._looked_up(number)
+
+    def _looked_up(self, number: int) -> Form:
+        locked = self._lookup.locked(number)
+        if locked is None:
+            raise NotARecordError(f"schema id {number} is not locked")
+        self._forms[number] = self._forms[locked]
+        return self._forms[number]
 
 
 def _form(entry: dict[str, Any]) -> Form:

@@ -4,7 +4,7 @@ Framing is Confluent's: a zero byte, the schema id in four bytes, the Avro body.
 through `Codec.decode`: handlers, projectors, tools. Straight-line functions do the work, fastavro where schemas differ.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import CommandMeta, DiscardParked, EventMeta, Later, Outcome, RedriveParked
 
 PREFIX_LENGTH: Final = 5
+NONE: Final[Mapping[int, int]] = {}
 MAX_RECORD_BYTES: Final = 1_000_000
 # An outcome repeats its command's ids, one of them up to three times, and must still fit into a record.
 MAX_META_BYTES: Final = 10_000
@@ -35,7 +36,7 @@ class Undecodable(Fault):
 
 
 class UnknownSchema(Undecodable):
-    """The record names a schema id that is not in the lock file."""
+    """The record names a schema id that neither the lock file has nor, as far as it was asked, the registry."""
 
 
 class Unencodable(Fault):
@@ -53,9 +54,15 @@ class Decoded(Struct, frozen=True):
 
 
 class Codec:
-    """Encodes and decodes every record of an application, by the contracts in its lock file."""
+    """Encodes and decodes every record of an application, by the contracts in its lock file.
 
-    def __init__(self, app: App, catalogue: Catalogue) -> None:
+    A registry may have given them other ids: `written` has those that records are to be written with, by the lock
+    file's, and `known` the lock file's by every other that records may have.
+    """
+
+    def __init__(
+        self, app: App, catalogue: Catalogue, written: Mapping[int, int] = NONE, known: Mapping[int, int] = NONE
+    ) -> None:
         types = types_of(app)
         # A field that only the class has would vanish when written, and with it what a restored state should be.
         for disagreement in mismatches(app, catalogue):
@@ -65,7 +72,10 @@ class Codec:
             if (contract.domain, contract.name) in types:
                 kind, state, upcast = types[contract.domain, contract.name]
                 meta = CommandMeta if contract.kind == "command" else EventMeta
-                self._by_id[contract.prefix] = form_of(contract, catalogue, (meta, kind, state), upcast)
+                prefix = written.get(contract.id, contract.id).to_bytes(PREFIX_LENGTH, "big")
+                self._by_id[contract.prefix] = form_of(contract, catalogue, (meta, kind, state), upcast, prefix)
+        locked = {number: self._by_id.get(own.to_bytes(PREFIX_LENGTH, "big")) for number, own in known.items()}
+        self._by_id |= {number.to_bytes(PREFIX_LENGTH, "big"): form for number, form in locked.items() if form}
         self._by_type = {kind: self._by_id[catalogue.newest[key].prefix] for key, (kind, *_) in types.items()}
         self._writers = {kind: (form.name, form.write) for kind, form in self._by_type.items() if form.write}
 

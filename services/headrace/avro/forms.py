@@ -48,9 +48,16 @@ class Form(Struct, frozen=True):
 
 
 def form_of(
-    contract: Contract, catalogue: Catalogue, kinds: tuple[Any, Any, Any], upcast: Callable[[Any], Any] | None
+    contract: Contract,
+    catalogue: Catalogue,
+    kinds: tuple[Any, Any, Any],
+    upcast: Callable[[Any], Any] | None,
+    prefix: bytes,
 ) -> Form:
-    """The form of a contract whose meta, body and state become `kinds`; an older one is resolved to the newest."""
+    """The form of a contract whose meta, body and state become `kinds`; an older one is resolved to the newest.
+
+    What it writes begins with `prefix`.
+    """
     newest = catalogue.newest[contract.domain, contract.name]
     meta, body, state = (
         (schema, kind) if schema is not None else None for schema, kind in zip(split(contract), kinds, strict=True)
@@ -63,12 +70,12 @@ def form_of(
         contract,
         contract.name,
         _reader(pieces, wanted),
-        _writer(pieces, contract.prefix) if is_newest else None,
+        _writer(pieces, prefix) if is_newest else None,
         upcast,
         digest=digest_of(contract.name) if contract.kind == "command" else None,
         read_early=_reader((meta, body, None), wanted) if state else None,
         read_state=_reader_of_one(*state, wanted[2]) if state else None,
-        write_ready=_writer(pieces, contract.prefix, ready) if is_newest and ready else None,
+        write_ready=_writer(pieces, prefix, ready) if is_newest and ready else None,
     )
 
 

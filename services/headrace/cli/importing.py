@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.avro.codec import Codec
-from headrace.avro.contract import read_lock
+from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.client import CommandClient
 from headrace.importing.imported import Imported, Reported
@@ -46,7 +45,7 @@ def import_files(
         raise Misconfigured(f"no such file: {', '.join(missing)}")
     settings, app = read_settings(), load_app(app_path)
     refuse_other_topics(admin_client(settings), app.aggregates, settings)
-    client = CommandClient(Codec(app, read_lock(settings.schemas)), settings)
+    client = CommandClient(open_codec(app, settings), settings)
     sent: Counter[str] = Counter()
     reported: Counter[str] = Counter()
     for entry in _entries(app, files, file_format):

@@ -8,6 +8,7 @@ import typer
 from confluent_kafka.admin import AdminClient
 
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
+from headrace.cli.schemas import as_line, register_all
 from headrace.kafka.clients import admin_client
 from headrace.kafka.topics import REPLICAS, TIMEOUT_S, create_topics, refuse_other_topics
 from headrace.kernel.errors import Fault, Misconfigured
@@ -26,6 +27,7 @@ def init(
 ) -> None:
     """Wait for Kafka and Postgres, then create the topics that are missing and bring the database to this version.
 
+    With SCHEMA_REGISTRY_URL it registers the schemas, too, as `headrace schemas register` does.
     Once done, doing it again changes nothing; several may do it at once. Topics that are not as they must be are
     refused, as `headrace topics check` does.
     """
@@ -38,11 +40,15 @@ def init(
     created = create_topics(admin, app, settings)
     refuse_other_topics(admin, (*app.aggregates, *app.reactors), settings)
     migrated = migrate(app, settings)
+    schemas = register_all(app, settings, max(0.0, deadline - time.monotonic())) if settings.registry else None
     if as_json:
-        print_json({"created": created, "migrated": migrated})
-    else:
-        typer.echo(f"created {', '.join(created)}" if created else "all topics are there")
-        typer.echo("\n".join(migrated) or "the database is up to date")
+        done = {"created": created, "migrated": migrated}
+        print_json(done | {"registered": schemas.subjects} if schemas else done)
+        return
+    typer.echo(f"created {', '.join(created)}" if created else "all topics are there")
+    typer.echo("\n".join(migrated) or "the database is up to date")
+    if schemas:
+        typer.echo(as_line(schemas))
 
 
 def _once_there(ask: Callable[[], T], deadline: float) -> T:

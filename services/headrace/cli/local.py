@@ -1,4 +1,4 @@
-"""`headrace local`: Kafka and PostgreSQL that outlive the command which started them, one pair a folder."""
+"""`headrace local`: Kafka, PostgreSQL and a schema registry that outlive the command which started them."""
 
 import logging
 import os
@@ -23,10 +23,18 @@ DIRECTORY = Path(".headrace/local")
 
 
 class Server(StrEnum):
-    """One of the two."""
+    """One of the three."""
 
     KAFKA = "kafka"
     POSTGRES = "postgres"
+    REGISTRY = "registry"
+
+
+VARIABLES = {
+    Server.KAFKA: "KAFKA_BOOTSTRAP_SERVERS",
+    Server.POSTGRES: "DATABASE_URL",
+    Server.REGISTRY: "SCHEMA_REGISTRY_URL",
+}
 
 
 @app.command()
@@ -34,6 +42,7 @@ def up(
     directory: Directory = DIRECTORY,
     kafka: Annotated[bool, typer.Option("--kafka/--no-kafka", help="Start Kafka.")] = True,
     postgres: Annotated[bool, typer.Option("--postgres/--no-postgres", help="Start PostgreSQL.")] = True,
+    registry: Annotated[bool, typer.Option("--registry", help="Start a schema registry, Apicurio's.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start the servers that do not run yet, and leave them running.
@@ -43,14 +52,15 @@ def up(
     servers = _servers_in(directory)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     _show_progress()
-    new_kafka, new_postgres = kafka and not servers.kafka.running, postgres and not servers.postgres.running
+    wanted = {Server.KAFKA: kafka, Server.POSTGRES: postgres, Server.REGISTRY: registry}
+    new = {name.value: is_wanted and not getattr(servers, name).running for name, is_wanted in wanted.items()}
     with console.status("starting"):
-        servers.start(kafka=new_kafka, postgres=new_postgres)
+        servers.start(**new)
     state = _state_of(servers)
     if as_json:
         print_json(state)
         return
-    if not (new_kafka or new_postgres):
+    if not any(new.values()):
         console.print("already up")
     _print_state(state, console)
     for name, value in state["environment"].items():
@@ -111,13 +121,13 @@ def prometheus(
 
 @app.command()
 def logs(
-    server: Annotated[Server | None, typer.Argument(help="Whose log; both when left out.")] = None,
+    server: Annotated[Server | None, typer.Argument(help="Whose log; all when left out.")] = None,
     directory: Directory = DIRECTORY,
     lines: Annotated[int, typer.Option(min=1, help="How many lines, counted from the end.")] = 50,
 ) -> None:
     """Print the end of the servers' logs."""
     servers = _servers_in(directory)
-    files = {Server.KAFKA: servers.kafka.log_file, Server.POSTGRES: servers.postgres.log_file}
+    files = {name: getattr(servers, name).log_file for name in Server}
     found = {name: file for name, file in files.items() if server in (None, name) and file.exists()}
     if not found:
         raise Misconfigured(f"there is no log in {directory}: `headrace local up` starts servers there")
@@ -144,10 +154,10 @@ def _state_of(servers: "LocalServers") -> dict[str, Any]:
     """For each server that was ever started here: whether it runs, its address, process and log."""
     state: dict[str, Any] = {"directory": str(servers.directory)}
     environment = {}
-    for name, variable in ((Server.KAFKA, "KAFKA_BOOTSTRAP_SERVERS"), (Server.POSTGRES, "DATABASE_URL")):
+    for name, variable in VARIABLES.items():
         server = getattr(servers, name)
         try:
-            address = servers.kafka.bootstrap_servers if name is Server.KAFKA else servers.postgres.url
+            address = servers.kafka.bootstrap_servers if name is Server.KAFKA else server.url
         except Fault:
             state[name] = None
             continue
@@ -160,6 +170,8 @@ def _state_of(servers: "LocalServers") -> dict[str, Any]:
 def _print_state(state: dict[str, Any], console: Console) -> None:
     for name in Server:
         server = state[name]
+        if server is None and name is Server.REGISTRY:
+            continue  # most do without
         if server is None:
             console.print(f"{name}: never started in {state['directory']}")
         elif server["running"]:

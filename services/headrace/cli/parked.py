@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from headrace.avro.codec import Codec, Undecodable
-from headrace.avro.contract import read_lock
+from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, in_one_line, load_app, print_json
 from headrace.cli.parked_lists import print_listed
 from headrace.kernel.app import App
@@ -109,7 +109,7 @@ def show(
     """Show the records that wait for one key, in order, with what they hold, and what was released of it before."""
     settings, loaded = read_settings(), load_app(app_path)
     shown = _shelf(_kind(reactor=reactor, projector=projector), name, loaded, settings).shown(key)
-    codec = Codec(loaded, read_lock(settings.schemas))
+    codec = open_codec(loaded, settings)
     for entry in shown["waiting"]:
         entry |= _content(codec, entry.pop("record"))  # noqa: PLW2901 - the entry itself is changed
     print_json(shown) if as_json else Console().print_json(data=shown, default=str)

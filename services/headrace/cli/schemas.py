@@ -1,5 +1,6 @@
 """`headrace schemas`: from part files to locked contracts."""
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -12,9 +13,11 @@ from headrace.avro.contract import LOCK_FILE, Catalogue, Contract, read_lock, wr
 from headrace.avro.generated import generated_source
 from headrace.avro.lock import lock as lock_parts
 from headrace.avro.lock import problems_with, read_parts
+from headrace.avro.registering import Registered, registered
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
-from headrace.kernel.errors import Misconfigured
-from headrace.settings import read_settings
+from headrace.kernel.app import App
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.settings import Settings, read_settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,6 +40,35 @@ def check(app_path: AppPath = SHIPPED) -> None:
     locked = read_lock(folder)
     _refuse([*problems_with(read_parts(folder), locked), *_unsound(app_path, locked)])
     typer.echo(f"{len(locked.contracts)} contracts are sound")
+
+
+@app.command()
+def register(
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the registry.")] = 60,
+    app_path: AppPath = SHIPPED,
+    as_json: AsJson = False,
+) -> None:
+    """Register the app's schemas with the registry of SCHEMA_REGISTRY_URL, all versions of each under its subjects.
+
+    Their compatibility is set to FULL_TRANSITIVE. Once done, doing it again changes nothing. Exit code 1 when the
+    registry refuses one; the others are registered all the same.
+    """
+    done = register_all(load_app(app_path), read_settings(), wait)
+    print_json(done) if as_json else typer.echo(as_line(done))
+
+
+def register_all(app: App, settings: Settings, wait: float) -> Registered:
+    """Register the app's schemas; `Fault` names each that the registry refuses, the others are registered."""
+    done = registered(app, read_lock(settings.schemas), settings, wait, _say_once())
+    if done.refused:
+        raise Fault("\n  ".join(["the schema registry refuses schemas:", *done.refused]))
+    return done
+
+
+def as_line(done: Registered) -> str:
+    """What was done, for people."""
+    new = [subject for subject in done.subjects if subject.new]
+    return f"{len(done.subjects)} schemas are registered, {len(new)} of them new"
 
 
 @app.command()
@@ -66,6 +98,18 @@ def codec(name: Annotated[str, typer.Argument(help="A record's name.")], app_pat
     catalogue = read_lock(read_settings().schemas)
     for contract in _called(name, catalogue):
         typer.echo(generated_source(load_app(app_path), catalogue, contract).rstrip())
+
+
+def _say_once() -> Callable[[str], None]:
+    """Tells each reason to wait once."""
+    told: set[str] = set()
+
+    def say(why: str) -> None:
+        if why not in told:
+            typer.echo(f"headrace: waiting: {why}", err=True)
+            told.add(why)
+
+    return say
 
 
 def _called(name: str, catalogue: Catalogue) -> list[Contract]:

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition, murmur2
 from rich.console import Console
 
 from headrace.avro.codec import Codec, Undecodable, Unencodable
-from headrace.avro.contract import read_lock
+from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.client import CommandClient, OutcomeWatch
 from headrace.kafka.clients import admin_client, reader_config
@@ -45,7 +45,7 @@ def send(
         expected_version=expected_version,
         actor=actor,
     )
-    codec = Codec(app, read_lock(settings.schemas))
+    codec = open_codec(app, settings)
     admin = admin_client(settings)
     refuse_missing_rights(admin, sends(target), settings.instance)
     partition = murmur2(aggregate_id.encode(), settings.partitions)
@@ -88,7 +88,7 @@ def tail(
     names = dict(zip(("commands", "events", "outcomes", "parked"), app.aggregate(aggregate).topics, strict=True))
     if kind not in names:
         raise Misconfigured(f"--kind {kind!r}: one of {', '.join(names)}")
-    codec = Codec(app, read_lock(settings.schemas))
+    codec = open_codec(app, settings)
     topic = names[kind]
     places = [(topic, number) for number in range(settings.partitions)]
     ends = high_watermarks(admin_client(settings), places)

@@ -5,8 +5,7 @@ from typing import Any
 
 from structlog import get_logger
 
-from headrace.avro.codec import Codec
-from headrace.avro.contract import read_lock
+from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import ALONE, KEY, Headers, trace_of, where_it_broke, why_parked
 from headrace.handler.replies import Answer
@@ -33,7 +32,7 @@ def open_handler(
 ) -> TransactionalLoop:
     """One process that answers an aggregate's commands; `slot` names its place: a restart ends what it left open."""
     aggregate = app.aggregate(aggregate_name)
-    codec = Codec(app, read_lock(settings.schemas))
+    codec = open_codec(app, settings, health)
     admin = admin_client(settings)
     refuse_missing_rights(admin, handler_rights(aggregate), settings.instance)
     refuse_other_topics(admin, (aggregate,), settings)

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
 from headrace.avro.codec import Codec
-from headrace.avro.contract import read_lock
+from headrace.avro.ids import open_codec
 from headrace.client import CommandClient, OutcomeWatch
 from headrace.handler.notes import ALONE, KEY, LONGEST, RELEASED, Note, read_note
 from headrace.kafka.clients import admin_client
@@ -89,7 +89,7 @@ class ParkedCommands:
 
     @cached_property
     def _codec(self) -> Codec:
-        return Codec(self._app, read_lock(self._settings.schemas))
+        return open_codec(self._app, self._settings)
 
     @cached_property
     def _client(self) -> CommandClient:

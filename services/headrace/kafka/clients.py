@@ -1,6 +1,7 @@
 """How Headrace configures its Kafka clients, in one place, with the reasons."""
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from headrace.settings import Settings
 
 OLDEST_LIBRDKAFKA: Final = 0x020F0000  # 2.15: cooperative rebalances and reconnects as this code needs them
 REQUEST_TIMEOUT_S: Final = 10.0
+REFUSED_S: Final = 0.5
+"""How often a client that gets no answer is asked whether it was refused."""
 READERS: Final = "headrace.reader."
 """What the groups of readers outside any group begin with; their instance follows."""
 # What a producer waits for and packs, by tuning: a flush at the end of a transaction waits for neither.
@@ -88,16 +91,40 @@ def admin_client(settings: Settings) -> AdminClient:
     """A client for topics and offsets, once a broker has answered; `Fault` when none does."""
     _refuse_old_librdkafka()
     refuse_overrides(settings, os.environ)
-    silent: dict[str, Any] = {"error_cb": lambda _error: None, "log_level": 2}
+    told: list[KafkaError] = []
+    silent: dict[str, Any] = {"error_cb": told.append, "log_level": 2}
     client = AdminClient(_client(settings) | silent)
-    try:
-        client.list_topics(timeout=REQUEST_TIMEOUT_S)
-    except KafkaException as error:
-        raise Fault(
-            f"no Kafka broker answers at {settings.kafka} ({error.args[0].str()}): is it up, "
-            f"is KAFKA_BOOTSTRAP_SERVERS right?"
-        ) from error
-    return client
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            client.list_topics(timeout=REFUSED_S)
+        except KafkaException as error:
+            client.poll(0)  # brings what the client's threads have met
+            _refuse_unwelcome(settings, told)
+            if time.monotonic() > deadline:
+                why = told[-1] if told else error.args[0]
+                raise Fault(
+                    f"no Kafka broker answers at {settings.kafka} ({' '.join(why.str().split())}): is it up, "
+                    f"is KAFKA_BOOTSTRAP_SERVERS right?"
+                ) from error
+        else:
+            return client
+
+
+def _refuse_unwelcome(settings: Settings, told: list[KafkaError]) -> None:
+    """`Misconfigured` when brokers answer and one side will not deal with the other; nothing told holds a password."""
+    for error in told:
+        said = " ".join(error.str().split())
+        if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001
+            raise Misconfigured(
+                f"Kafka at {settings.kafka} refuses this user ({said}): see to KAFKA_CLIENT__SASL_USERNAME, "
+                f"KAFKA_CLIENT__SASL_PASSWORD and KAFKA_CLIENT__SASL_MECHANISM"
+            )
+        if error.code() == KafkaError._SSL and "certificate" in said:  # noqa: SLF001
+            raise Misconfigured(
+                f"Kafka's certificate at {settings.kafka} is not accepted ({said}): have it renewed, or see to "
+                f"KAFKA_CLIENT__SSL_CA_LOCATION"
+            )
 
 
 def fatal_errors_to(stop: Callable[[str], None]) -> dict[str, Any]:

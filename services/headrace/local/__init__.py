@@ -1,7 +1,7 @@
-"""The real Apache Kafka and the real PostgreSQL as child processes, for the demo, the tests and a laptop.
+"""The real Apache Kafka, PostgreSQL and Apicurio Registry as child processes, for the demo, the tests and a laptop.
 
-Reading order: `servers` (both together), `kafka` and `postgres` (one each), `cluster` (several brokers), `process`
-(what a server process is),
+Reading order: `servers` (all together), `kafka`, `postgres` and `registry` (one each), `cluster` (several brokers),
+`process` (what a server process is),
 `tether` (how it ends with its owner), `supervisor` (any other processes, kept running).
 """
 
@@ -9,6 +9,7 @@ from headrace.local.cluster import LocalKafkaCluster
 from headrace.local.kafka import LocalKafka
 from headrace.local.postgres import LocalPostgres
 from headrace.local.process import LocalServerError
+from headrace.local.registry import LocalRegistry
 from headrace.local.servers import LocalServers
 from headrace.local.supervisor import CrashLoopError, Patience, Supervisor
 
@@ -17,6 +18,7 @@ __all__ = [
     "LocalKafka",
     "LocalKafkaCluster",
     "LocalPostgres",
+    "LocalRegistry",
     "LocalServerError",
     "LocalServers",
     "Patience",

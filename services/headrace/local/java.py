@@ -13,13 +13,13 @@ from headrace.local.process import LocalServerError
 OLDEST = 17
 
 
-def find_java(environment: Mapping[str, str] = os.environ) -> Path:
-    """The first Java that is new enough for Kafka. Raises `LocalServerError` when there is none."""
+def find_java(environment: Mapping[str, str] = os.environ, oldest: int = OLDEST) -> Path:
+    """The first Java that is new enough: for Kafka, unless `oldest` says else. Raises `LocalServerError` for none."""
     for java in _candidates(environment):
-        if version_of(java) >= OLDEST:
+        if version_of(java) >= oldest:
             return java
     raise LocalServerError(
-        f"No Java {OLDEST} or newer: set JAVA_HOME, put java on the PATH, or `pip install 'headrace[local]'`"
+        f"No Java {oldest} or newer: set JAVA_HOME, put java on the PATH, or `pip install 'headrace[local]'`"
     )
 
 

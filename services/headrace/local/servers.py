@@ -1,14 +1,25 @@
-"""Kafka and PostgreSQL together, in one folder."""
+"""Kafka and PostgreSQL together, in one folder, with a schema registry where one is asked for."""
 
 import contextlib
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 from headrace.local.kafka import LocalKafka
 from headrace.local.postgres import LocalPostgres
+from headrace.local.registry import LocalRegistry
+
+
+class Server(Protocol):
+    """One of them."""
+
+    def start(self) -> Any:
+        """Start it, and return when it answers."""
+
+    def stop(self) -> None:
+        """Stop it in order."""
 
 
 class LocalServers:
@@ -25,36 +36,38 @@ class LocalServers:
         self.directory = directory.absolute()
         self.kafka = LocalKafka(self.directory / "kafka", properties, detached=detached)
         self.postgres = LocalPostgres(self.directory / "postgres", settings, detached=detached)
+        self.registry = LocalRegistry(self.directory / "registry", detached=detached)
 
     @property
     def bootstrap_servers(self) -> str:
         """Where clients find Kafka. Raises when it was never started."""
         return self.kafka.bootstrap_servers
 
-    def start(self, *, kafka: bool = True, postgres: bool = True) -> Self:
-        """Start both, or one, and return when they answer, else leave neither. Raises `LocalServerError`."""
-        with contextlib.ExitStack() as undo, ThreadPoolExecutor(1) as beside:
-            database = beside.submit(self.postgres.start) if postgres else None
-            try:
-                if kafka:
-                    self.kafka.start()
-                    undo.callback(self.kafka.stop)
-            finally:
-                if database and not database.exception():
-                    undo.callback(self.postgres.stop)
-            if database:
-                database.result()
+    def start(self, *, kafka: bool = True, postgres: bool = True, registry: bool = False) -> Self:
+        """Start those and return when they answer, else leave none of them. Raises `LocalServerError`."""
+        wanted: list[tuple[Server, bool]] = [
+            (self.postgres, postgres), (self.registry, registry), (self.kafka, kafka)
+        ]  # fmt: skip
+        with contextlib.ExitStack() as undo, ThreadPoolExecutor(len(wanted)) as beside:
+            starting = [(server, beside.submit(server.start)) for server, is_wanted in wanted if is_wanted]
+            for server, started in starting:
+                if not started.exception():
+                    undo.callback(server.stop)
+            for _, started in starting:
+                started.result()
             undo.pop_all()
         return self
 
     def stop(self) -> None:
-        """Stop Kafka, whose records go to PostgreSQL, then PostgreSQL."""
+        """Stop Kafka, whose records go to PostgreSQL, then PostgreSQL and the registry."""
         self.kafka.stop()
+        self.registry.stop()
         self.postgres.stop()
 
     def remove(self) -> None:
-        """Stop both and remove all they have written."""
+        """Stop all and remove what they have written."""
         self.kafka.kill()
+        self.registry.kill()
         self.postgres.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 

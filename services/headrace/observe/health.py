@@ -12,6 +12,7 @@ domain's, a batch of it between two calls. After max.poll.interval.ms, 300 s, th
 """
 STOPPING_LIMIT_S: Final = {"local": 45.0, "production": 120.0}
 """Likewise from the signal to stop to the end; a supervisor's patience is to be longer."""
+SERVERS: Final = "Kafka and Postgres have not answered yet"
 FATAL_GRACE_S: Final = 10.0
 """How long a process that only a restart helps may take to end by itself."""
 
@@ -32,7 +33,7 @@ class Health:
     def __init__(self, profile: str = "local") -> None:
         self._limits = LIMIT_S[profile], STOPPING_LIMIT_S[profile]
         self._beaten = 0.0
-        self._waiting_for = "Kafka and Postgres have not answered yet"
+        self._waiting_for = SERVERS
         self._fatal = ""
         self._failed_at = 0.0
         self._stopping = False
@@ -51,6 +52,10 @@ class Health:
         """Say why the service is not ready; one that was ready once, stays so."""
         if self._waiting_for:
             self._waiting_for = what
+
+    def wait_for_servers(self) -> None:
+        """Say that it is Kafka and Postgres again that the service waits for."""
+        self.wait_for(SERVERS)
 
     def ready(self) -> None:
         """Say that what the first assignment brought is restored."""

@@ -1,14 +1,17 @@
 """How Headrace connects to Postgres."""
 
+import re
 from typing import Any, Final
 
 import psycopg
 from psycopg.types.numeric import Int8BinaryDumper
 
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
 
 CONNECT_TIMEOUT_S: Final = 10
+# The client library gives no code for what a server says before it lets somebody in.
+REFUSED: Final = re.compile(r"password authentication failed|no pg_hba.conf entry")
 # A stuck statement, a held lock or a forgotten transaction must not outlast the consumer's place in its group.
 TIMEOUTS: Final = (
     "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
@@ -28,10 +31,10 @@ def connect(settings: Settings, application: str, *, autocommit: bool = False) -
         )
     except psycopg.OperationalError as error:
         where = psycopg.conninfo.conninfo_to_dict(settings.database)
-        raise Fault(
-            f"no Postgres at {where.get('host', 'localhost')}:{where.get('port', 5432)} lets us in "
-            f"({' '.join(str(error).split())}): is it up, is DATABASE_URL right?"
-        ) from error
+        address, why = f"{where.get('host', 'localhost')}:{where.get('port', 5432)}", " ".join(str(error).split())
+        if REFUSED.search(why):
+            raise Misconfigured(f"Postgres at {address} refuses us ({why}): see to the user in DATABASE_URL") from error
+        raise Fault(f"no Postgres at {address} lets us in ({why}): is it up, is DATABASE_URL right?") from error
     # One binary type for all whole numbers, so that an array of them has the same type in every batch.
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     return connection

@@ -62,7 +62,7 @@ class Projector:
         self._health = health or Health()
         self._kind = kind = kind_of(app, name)
         self._name = kind.name
-        self._reader = RecordReader(app, settings, self._is_stopping, decode=kind.decode)
+        self._reader = RecordReader(app, settings, self._is_stopping, decode=kind.decode, health=self._health)
         self._admin = admin_client(settings)
         rights = projector_rights(kind)
         refuse_missing_rights(self._admin, rights, settings.instance)

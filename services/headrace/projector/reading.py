@@ -8,10 +8,13 @@ from structlog import get_logger
 
 from headrace.avro.codec import PREFIX_LENGTH, Codec, Decoded, UnknownSchema
 from headrace.avro.contract import read_lock
+from headrace.avro.ids import Ids, codec_with, fetched_ids
+from headrace.avro.registry import Registry, Silent
 from headrace.kafka.consumer import Place, Record
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import EventMeta, Outcome
+from headrace.observe.health import Health
 from headrace.projector.reasons import printable
 from headrace.settings import Settings
 
@@ -38,12 +41,15 @@ class RecordReader:
         is_stopping: Callable[[], bool] = lambda: False,
         patience_s: float = SCHEMA_PATIENCE_S,
         decode: Callable[[Codec, bytes], Decoded] = Codec.decode_event,
+        health: Health | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._is_stopping = is_stopping
         self._patience_s = patience_s
-        self._codec = Codec(app, read_lock(settings.schemas))
+        self._ids = fetched_ids(app, settings, health)
+        self._registry = Registry(settings.registry) if settings.registry else None
+        self._codec = codec_with(app, settings, self._ids)
         self._decode = decode
         self._given_up: set[bytes] = set()
 
@@ -75,21 +81,32 @@ class RecordReader:
         missing = {value[:PREFIX_LENGTH]: value for value in values if value[:PREFIX_LENGTH] not in self._given_up}
         deadline = time.monotonic() + self._patience_s
         while missing and not self._is_stopping():
-            self._reload()
+            self._reload({number_of(prefix) for prefix in missing})
             if any(self._knows(value) for value in missing.values()):
                 return True
             if time.monotonic() > deadline:
                 self._given_up.update(missing)
                 return False
-            log.warning("waiting for schemas", ids=sorted(int.from_bytes(prefix[1:], "big") for prefix in missing))
+            log.warning("waiting for schemas", ids=sorted(map(number_of, missing)))
             time.sleep(PAUSE_S)
         return False
 
-    def _reload(self) -> None:
+    def _reload(self, missing: set[int]) -> None:
+        """Read the lock file anew, and ask the registry, if there is one, what the missing ids mean."""
         try:
-            self._codec = Codec(self._app, read_lock(self._settings.schemas))
+            if self._ids and self._registry:
+                self._learn(missing, self._ids, self._registry)
+            self._codec = codec_with(self._app, self._settings, self._ids)
         except Fault as error:  # a lock file in the middle of its change, or one of a newer app than this process
             log.warning("the lock file cannot be used", why=str(error))
+
+    def _learn(self, missing: set[int], ids: Ids, registry: Registry) -> None:
+        catalogue = read_lock(self._settings.schemas)
+        try:
+            for number in sorted(missing):
+                ids.learn(number, catalogue, registry)
+        except Silent as error:
+            log.warning("the schema registry cannot be asked", why=str(error))
 
     def _knows(self, value: bytes) -> bool:
         try:
@@ -99,6 +116,11 @@ class RecordReader:
         except Exception:  # noqa: BLE001 - whatever else is wrong with it, its schema is there
             return True
         return True
+
+
+def number_of(prefix: bytes) -> int:
+    """The schema id in a record's first bytes."""
+    return int.from_bytes(prefix[1:PREFIX_LENGTH], "big")
 
 
 def told(decoded: Decoded) -> EventMeta | Outcome:

@@ -5,8 +5,7 @@ from typing import Any
 
 from structlog import get_logger
 
-from headrace.avro.codec import Codec
-from headrace.avro.contract import read_lock
+from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import KEY, where_it_broke, why_parked
 from headrace.kafka.clients import admin_client
@@ -39,7 +38,7 @@ def sources_of(app: App, reactor: Reactor) -> dict[str, str]:
 def open_reactor(app: App, name: str, slot: str, settings: Settings, health: Health | None = None) -> TransactionalLoop:
     """One process that reacts to what a reactor reads; `slot` names its place: a restart ends what it left open."""
     reactor = app.reactor(name)
-    codec = Codec(app, read_lock(settings.schemas))
+    codec = open_codec(app, settings, health)
     admin = admin_client(settings)
     rights = reactor_rights(app, reactor)
     refuse_missing_rights(admin, rights, settings.instance)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from confluent_kafka.admin import OffsetSpec
 from msgspec import Struct
 
-from headrace.avro.codec import Codec, peek_version
-from headrace.avro.contract import read_lock
+from headrace.avro.codec import peek_version
+from headrace.avro.ids import open_codec
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import Record
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
@@ -46,7 +46,7 @@ def open_processes(app: App, name: str, settings: Settings) -> Iterator[OpenProc
     if not reactor.process:
         raise Misconfigured(f"reactor {name} does not say which aggregate its processes are: set its process")
     topic = app.aggregate(reactor.process).event_topic
-    codec = Codec(app, read_lock(settings.schemas))
+    codec = open_codec(app, settings)
     found = []
     for process_id, seen in _read(topic, settings).items():
         record = seen.newest
