@@ -8,6 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Final, NamedTuple
 
+import yaml
+
 from headrace.cli.acls import every_service, kafka_user
 from headrace.handler.rights import group_of as group_of_handler
 from headrace.kafka.topics import REPLICAS, Owner, wanted_topics
@@ -19,6 +21,7 @@ from headrace.settings import Settings
 from headrace_load.manifests.documents import FOLDER
 
 HEAD: Final = "# Written from templates by `make manifests`.\n"
+RULES: Final = FOLDER.parent / "prometheus"
 CLUSTER: Final = "headrace"
 PARTITIONS: Final = Settings.model_fields["partitions"].default
 
@@ -100,6 +103,20 @@ def users_text(app: App) -> str:
     return HEAD + "\n".join(line for rights in every_service(app) for line in kafka_user(rights, CLUSTER)) + "\n"
 
 
+def alerts_text() -> str:
+    """The recording rules and alerts of deploy/prometheus, as Prometheus's operator takes them."""
+    groups = [
+        group for file in ("rules.yml", "alerts.yml") for group in yaml.safe_load((RULES / file).read_text())["groups"]
+    ]
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "headrace"},
+        "spec": {"groups": groups},
+    }
+    return HEAD + yaml.safe_dump(rule, sort_keys=False, width=120)
+
+
 def files_of(app: App) -> dict[Path, str]:
     """What is generated, by its path in this folder."""
     workloads = {f"{workload.resource}.yaml": workload_text(workload) for workload in workloads_of(app)}
@@ -108,6 +125,7 @@ def files_of(app: App) -> dict[Path, str]:
     return {
         **{base / name: text for name, text in workloads.items()},
         base / "kustomization.yaml": listing,
+        Path("base", "alerts.yaml"): alerts_text(),
         production / "topics.yaml": topics_text(app),
         production / "users.yaml": users_text(app),
     }

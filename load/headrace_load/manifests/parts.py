@@ -21,19 +21,23 @@ from headrace_load.manifests.generate import Workload, workloads_of
 MARKERS: Final = 10
 """Of transactions, at the end of a partition: so many may count as lag at rest, and must not scale."""
 
+BESIDE: Final = {"init", "watch"}
+"""What runs beside the parts of the application, by its name and its verb."""
+
 
 def problems_with_parts(documents: list[Document], app: App) -> list[str]:
     """What is missing, or not as the application has it."""
     running = {container.name: container for container in containers(documents)}
     wanted = list(workloads_of(app))
-    problems = [f"nothing runs {name}" for name in {one.resource for one in wanted} | {"init"} if name not in running]
-    extra = {name for name, one in running.items() if one.verb != "init"} - {one.resource for one in wanted}
+    problems = [f"nothing runs {name}" for name in {one.resource for one in wanted} | BESIDE if name not in running]
+    extra = {name for name, one in running.items() if one.verb not in BESIDE} - {one.resource for one in wanted}
     problems += [f"{name} is no part of the application" for name in extra]
     for workload in wanted:
         if workload.resource in running:
             container = running[workload.resource]
-            for check in (_workload, _scaling, _budget, _monitor):
-                problems += [f"{workload.resource}: {one}" for one in check(workload, container, documents)]
+            found = [one for check in (_workload, _scaling, _budget) for one in check(workload, container, documents)]
+            problems += [f"{workload.resource}: {one}" for one in (*found, *_monitor(container, documents))]
+    problems += [f"watch: {one}" for one in (_monitor(running["watch"], documents) if "watch" in running else ())]
     return [*problems, *_network(documents), *problems_with_brokers(documents, app)]
 
 
@@ -89,7 +93,7 @@ def _budget(workload: Workload, container: Container, documents: list[Document])
         yield "its disruption budget does not let one pod go at a time"
 
 
-def _monitor(_workload: Workload, container: Container, documents: list[Document]) -> Iterator[str]:
+def _monitor(container: Container, documents: list[Document]) -> Iterator[str]:
     labels = labels_of(container.pod)
     served = int(environment(container, documents).get("METRICS_PORT") or 0)
     scraped = [

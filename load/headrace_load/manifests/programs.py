@@ -18,7 +18,7 @@ from headrace.settings import Settings
 from headrace_load.manifests.documents import Container, Document, containers, environment
 
 SLOTTED: Final = ("handle", "react")
-NEED_DATABASE: Final = ("project", "init")
+NEED_DATABASE: Final = ("project", "watch", "init")
 # What the command line raises when it refuses arguments; Typer names only the kinds of it.
 UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 
