@@ -33,13 +33,20 @@ KAFBAT: Final = {
     f"KAFKA_CLUSTERS_0_{name}"
     for name in ("NAME", "BOOTSTRAPSERVERS", "SCHEMAREGISTRY", "DEFAULTKEYSERDE", "DEFAULTVALUESERDE", "READONLY")
 }
-READ: Final = {"postgres": POSTGRES, "registry": APICURIO, "kafka-ui": KAFBAT}
+GRAFANA: Final = {
+    "GF_SECURITY_ADMIN_PASSWORD",
+    "GF_AUTH_ANONYMOUS_ENABLED",
+    "GF_ANALYTICS_REPORTING_ENABLED",
+    "GF_ANALYTICS_CHECK_FOR_UPDATES",
+}
+READ: Final = {"postgres": POSTGRES, "registry": APICURIO, "kafka-ui": KAFBAT, "grafana": GRAFANA}
 LISTENED: Final = {
     "postgres": {5432},
     "registry": {8080},
     "kafka-ui": {8080},
     "prometheus": {9090},
     "node-exporter": {9100},
+    "grafana": {3000},
 }
 
 Services: TypeAlias = dict[str, Any]
@@ -72,6 +79,7 @@ def problems_of(document: dict[str, Any]) -> list[str]:
         _credentials,
         _variables,
         _scraped,
+        _shown,
     )
     return [*(line for check in checks for line in check(services)), *_volumes(document)]
 
@@ -143,7 +151,7 @@ def listened(services: Services, name: str) -> set[int]:
         return {int(port) for port in re.findall(r":(\d+)", environment["KAFKA_LISTENERS"])}
     if "METRICS_PORT" in environment:
         return {int(environment["METRICS_PORT"])}
-    return LISTENED[name]
+    return LISTENED.get(name, set())
 
 
 def _addresses(services: Services) -> Iterator[str]:
@@ -251,6 +259,19 @@ def _scraped(services: Services) -> Iterator[str]:
     for name, service in ours(services).items():
         if name not in found and verb(service) != ("init",):
             yield f"Prometheus does not look at {name}"
+
+
+def _shown(services: Services) -> Iterator[str]:
+    """Grafana finds Prometheus, and the dashboards where its provisioning says."""
+    provisioning = FILE.parent / "grafana" / "provisioning"
+    [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    address = urlsplit(source["url"])
+    if address.hostname not in services or address.port not in listened(services, address.hostname):
+        yield f"grafana: {source['url']} is where nobody listens"
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "headrace.yaml").read_text())["providers"]
+    mounts = {entry.split(":")[1]: entry.split(":")[0] for entry in services["grafana"]["volumes"]}
+    if mounts.get(provider["options"]["path"]) != "./grafana/dashboards":
+        yield f"grafana: the dashboards are not mounted at {provider['options']['path']}"
 
 
 def _volumes(document: dict[str, Any]) -> Iterator[str]:

@@ -107,6 +107,14 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda services: services.update(watching=services.pop("watch")),
         "Prometheus does not look at watching",
     ),
+    "where dashboards lie": (
+        service("grafana", lambda one: one["volumes"].__setitem__(1, "./grafana/dashboards:/var/lib/dashboards:ro")),
+        "grafana: the dashboards are not mounted at /etc/grafana/dashboards",
+    ),
+    "where Grafana finds Prometheus": (
+        lambda services: services.update(prometeus=services.pop("prometheus")),
+        "grafana: http://prometheus:9090 is where nobody listens",
+    ),
     "a published port": (service("postgres", lambda one: one.update(ports=["127.0.0.1:5432:5433"])), "port 5433"),
     "a port for all": (service("postgres", lambda one: one.update(ports=["0.0.0.0:5432:5432"])), "other machines"),
     "a port twice": (
