@@ -8,11 +8,31 @@ from hypothesis import settings
 
 from headrace.local import LocalKafkaCluster, LocalServers
 from running import Running, running
-from servers import Kafka, Postgres, fresh_database, given_kafka, given_postgres, local_cluster, local_servers
+from servers import (
+    Kafka,
+    Postgres,
+    containers_wanted,
+    fresh_database,
+    given_kafka,
+    given_postgres,
+    local_cluster,
+    local_servers,
+)
 
 # A busy machine is not a wrong answer.
 settings.register_profile("headrace", deadline=None)
 settings.load_profile("headrace")
+
+
+def pytest_configure() -> None:
+    if containers_wanted():
+        from containers import refuse_without_engine  # noqa: PLC0415 - few sessions need the client of an engine
+
+        refuse_without_engine()
+
+
+def pytest_report_header() -> str:
+    return f"servers: {'containers' if containers_wanted() else 'local processes'}, unless the environment names them"
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +51,29 @@ def cluster() -> Iterator[LocalKafkaCluster]:
 
 
 @pytest.fixture(scope="session")
-def kafka(request: pytest.FixtureRequest) -> Kafka:
-    return given_kafka() or request.getfixturevalue("servers").kafka
+def kafka(request: pytest.FixtureRequest) -> Iterator[Kafka]:
+    if given := given_kafka():
+        yield given
+    elif containers_wanted():
+        from containers import kafka_container  # noqa: PLC0415
+
+        with kafka_container() as contained:
+            yield contained
+    else:
+        yield request.getfixturevalue("servers").kafka
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Postgres:
-    return given_postgres() or request.getfixturevalue("servers").postgres
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    if given := given_postgres():
+        yield given
+    elif containers_wanted():
+        from containers import postgres_container  # noqa: PLC0415
+
+        with postgres_container() as contained:
+            yield contained
+    else:
+        yield request.getfixturevalue("servers").postgres
 
 
 @pytest.fixture

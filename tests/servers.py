@@ -1,4 +1,4 @@
-"""The Kafka and the PostgreSQL of a test session: those that the environment names, else local ones."""
+"""The Kafka and the PostgreSQL of a test session: those that the environment names, else local ones, or containers."""
 
 import os
 import tempfile
@@ -55,6 +55,11 @@ def given_kafka() -> GivenKafka | None:
 def given_postgres() -> GivenPostgres | None:
     url = os.environ.get("DATABASE_URL")
     return GivenPostgres(url) if url else None
+
+
+def containers_wanted() -> bool:
+    """Whether tests that only use servers get containers: `HEADRACE_CONTAINERS=1`, see `containers`."""
+    return os.environ.get("HEADRACE_CONTAINERS", "0") not in ("", "0")
 
 
 @contextmanager
