@@ -17,6 +17,7 @@ from headrace.kernel.app import BUILT_IN
 from headrace.settings import Settings
 
 FILE: Final = Path(__file__).parents[2] / "deploy" / "compose.yaml"
+CONFLUENT: Final = "/apis/ccompat/v7"  # of Apicurio
 PROBES: Final = ("/healthz", "/readyz", "/startupz")
 # What the command line raises when it refuses arguments; Typer names only the kinds of it.
 UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -164,6 +165,8 @@ def _addresses(services: Services) -> Iterator[str]:
                     yield f"{name}: {variable} names {host}, which is no service"
                 elif int(port) not in listened(services, at):
                     yield f"{name}: {variable} names {host}:{port}, where nobody listens"
+            if urlsplit(str(value)).hostname == "registry" and urlsplit(str(value)).path != CONFLUENT:
+                yield f"{name}: {variable}={value}: Confluent's API is {CONFLUENT}"
 
 
 def _ports(services: Services) -> Iterator[str]:

@@ -86,6 +86,14 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         variable("kafka", KAFKA_LISTENERS="INSIDE://:9095,OUTSIDE://:19092,CONTROLLER://:9093"),
         "kafka: KAFKA_ADVERTISED_LISTENERS names kafka:9092, where nobody listens",
     ),
+    "a registry's port": (
+        variable("handle-orders", SCHEMA_REGISTRY_URL="http://registry:8081/apis/ccompat/v7"),
+        "handle-orders: SCHEMA_REGISTRY_URL names registry:8081, where nobody listens",
+    ),
+    "a registry's path": (
+        variable("handle-orders", SCHEMA_REGISTRY_URL="http://registry:8080/apis/ccompat"),
+        "Confluent's API is /apis/ccompat/v7",
+    ),
     "a database's port": (
         variable("project-orders", DATABASE_URL="postgresql://headrace:headrace@postgres:5433/headrace"),
         "postgres:5433, where nobody listens",

@@ -60,6 +60,8 @@ def composed(service: Any, heart: Running) -> dict[str, str]:
     }
     said = {name: here.get(value, value) for name, value in service["environment"].items()}
     assert said["KAFKA_BOOTSTRAP_SERVERS"] == here["kafka:9092"]
+    # Without a registry: tests/edges/test_registry.py has a real one, and a check of the file knows its address.
+    assert said.pop("SCHEMA_REGISTRY_URL")
     kept = ("PATH", "PYTHONPATH", "HEADRACE_SCHEMAS")
     return {name: heart.env[name] for name in kept} | said
 

@@ -36,7 +36,7 @@ def test_every_setting_of_the_table_exists() -> None:
         "HEADRACE_SLOT",
         LIMITS,
     }
-    named = set(re.findall(r"`((?:HEADRACE|KAFKA_BOOTSTRAP|DATABASE|METRICS|LOG)_[A-Z_]+)`", README))
+    named = set(re.findall(r"`((?:HEADRACE|KAFKA_BOOTSTRAP|SCHEMA_REGISTRY|DATABASE|METRICS|LOG)_[A-Z_]+)`", README))
     assert named <= known
     assert known - {"HEADRACE_INSTANCE", "HEADRACE_FAILPOINT"} <= named
 
