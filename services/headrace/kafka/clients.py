@@ -8,6 +8,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, libversion
 from confluent_kafka.admin import AdminClient
 
+from headrace.kafka.certificate import out_of_date
 from headrace.kafka.refusals import TRANSACTION_MS, refuse_overrides
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
@@ -121,10 +122,9 @@ def _refuse_unwelcome(settings: Settings, told: list[KafkaError]) -> None:
                 f"KAFKA_CLIENT__SASL_PASSWORD and KAFKA_CLIENT__SASL_MECHANISM"
             )
         if error.code() == KafkaError._SSL and "certificate" in said:  # noqa: SLF001
-            raise Misconfigured(
-                f"Kafka's certificate at {settings.kafka} is not accepted ({said}): have it renewed, or see to "
-                f"KAFKA_CLIENT__SSL_CA_LOCATION"
-            )
+            why = out_of_date(settings.kafka)
+            todo = "have it renewed" if why else "see to it, and to KAFKA_CLIENT__SSL_CA_LOCATION"
+            raise Misconfigured(f"Kafka's certificate at {settings.kafka} is not accepted ({why or said}): {todo}")
 
 
 def fatal_errors_to(stop: Callable[[str], None]) -> dict[str, Any]:
