@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from headrace.local import LocalKafka
@@ -97,6 +98,35 @@ def test_a_lost_answer_to_a_commit_is_asked_for_again(far_shop: Running, proxy: 
     assert "producer recycled" in far_shop.log("handler").read_text()
     assert not far_shop.services.restarts["handler"]
     assert len(far_shop.read("orders.events")) == 200
+
+
+def test_a_handler_that_takes_one_new_client_after_another_keeps_no_old_one(
+    far_shop: Running, proxy: FrameProxy
+) -> None:
+    far_shop.start("handler", "handle", "orders")
+    held: list[tuple[int, int]] = []
+    for turn in range(1, 13):
+        lost = proxy.lose_answer(Api.END_TRANSACTION, SLOT)
+        far_shop.send("orders", *lifecycles(5, first=turn * 10))
+        far_shop.wait(lost.happened.is_set, "the answer to a commit is lost")
+        far_shop.wait_until_quiet()
+        far_shop.send("orders", *lifecycles(1, first=turn * 10 + 9))
+        far_shop.wait(lambda: far_shop.log("handler").read_text().count("producer recycled") >= turn, "a new client")  # noqa: B023
+        far_shop.wait_until_quiet()
+        held.append(threads_and_files(far_shop, "handler"))
+    threads, files = held[1]
+    far_shop.wait(
+        lambda: all(
+            now <= most for now, most in zip(threads_and_files(far_shop, "handler"), (threads, files + 2), strict=True)
+        ),
+        f"no more threads and files than after the second: {held}",
+    )
+    assert not far_shop.services.restarts["handler"]
+
+
+def threads_and_files(shop: Running, name: str) -> tuple[int, int]:
+    process = psutil.Process(shop.services.pid(name))
+    return process.num_threads(), process.num_fds()
 
 
 @pytest.mark.parametrize("fate", ["committed", "not committed"])
