@@ -67,6 +67,9 @@ lock: ## write the lock files anew (needs uv on the PATH); the image's have no o
 	$(COMPILE) pyproject.toml --extra load --extra registry --constraint requirements.lock --output-file deploy/load.lock
 	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/build.lock
 
+deploy-test: $(READY) ## the dev overlay on the cluster that KUBECONFIG names, or that HEADRACE_KUBE starts, under load, verified
+	$(BIN)/python -m headrace_load.cluster
+
 manifests: $(READY) ## write and build deploy/kubernetes anew from its templates and the application (needs kubectl)
 	$(BIN)/python -m headrace_load.manifests write
 
@@ -76,4 +79,4 @@ image: ## the container image headrace:dev; deploy/image.sh says what it takes f
 clean: ## remove what the targets made here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .headrace
 
-.PHONY: help setup demo test chaos chaos-run check bench bench-check load dashboards format lock image manifests clean
+.PHONY: help setup demo test chaos chaos-run check bench bench-check load dashboards format lock image manifests deploy-test clean

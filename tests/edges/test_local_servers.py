@@ -245,3 +245,20 @@ def test_servers_brought_up_by_the_command_outlive_it_until_they_are_brought_dow
     assert "ready to accept connections" in headrace_local("logs", "postgres", *where).stdout
     assert headrace_local("down", *where).returncode == 0
     assert headrace_local("status", *where).returncode == 3
+
+
+def test_servers_on_an_address_of_the_machine_answer_there_and_postgres_asks_for_a_password(folder: Path) -> None:
+    entries = [entry for entries in psutil.net_if_addrs().values() for entry in entries]
+    others = [one.address for one in entries if one.family == socket.AF_INET and not one.address.startswith("127.")]
+    if not others:
+        pytest.skip("this machine has no address but the loopback's")
+    address = others[0]
+    with LocalServers(folder / "reached", host=address) as servers:
+        assert servers.bootstrap_servers.startswith(f"{address}:")
+        remember(servers.kafka, "reached", b"by its address")
+        assert recall(servers.kafka, "reached") == b"by its address"
+        url = servers.postgres.url
+        assert ask(url, "SELECT host(inet_server_addr())") == (address,)
+        user, _, secret = url.removeprefix("postgresql://").partition("@")[0].partition(":")
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            ask(url.replace(f"{user}:{secret}@", f"{user}:another@"), "SELECT 1")

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace.local.jars import kafka_jars
 from headrace.local.java import find_java
-from headrace.local.ports import Ports
+from headrace.local.ports import LOOPBACK, Ports
 from headrace.local.process import LocalServerError, ServerProcess, locked, quote_end, write_whole
 from headrace.local.secured import Secured
 
@@ -57,7 +57,8 @@ class LocalKafka:
     `properties` are broker properties over the defaults here. `full_jit` trades seconds at the start for the last
     third of the speed: benchmarks want it. A `detached` broker outlives this process; any other ends with it.
     A broker is a cluster by itself, unless `properties` name the voters of the cluster whose id is `cluster_id`.
-    A `secured` broker has a second listener, with passwords and rights.
+    A `secured` broker has a second listener, with passwords and rights. `host` is an address of this machine by which
+    clients reach the first one: whoever does may read and write everything.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class LocalKafka:
         detached: bool = False,
         cluster_id: str | None = None,
         secured: Secured | None = None,
+        host: str = LOOPBACK,
     ) -> None:
         self.directory = directory.absolute()
+        self._host = host
         self.properties = PROPERTIES | dict(properties or {})
         self.jvm = [
             f"-Xms{heap_mb // 2}m",
@@ -101,8 +104,8 @@ class LocalKafka:
 
     @property
     def bootstrap_servers(self) -> str:
-        """`127.0.0.1:port`, the same before and after a stop and a start. Raises when it was never started."""
-        return f"127.0.0.1:{self._ports.known()[0]}"
+        """`host:port`, the same before and after a stop and a start. Raises when it was never started."""
+        return f"{self._host}:{self._ports.known()[0]}"
 
     @property
     def secured_servers(self) -> str:
@@ -168,7 +171,7 @@ class LocalKafka:
         java = [self.java, *self.jvm, "-cp", self.classpath]
         data = self.directory / "data"
         more = self._secured.properties(ports[2]) if self._secured else {}
-        settings = write_settings(self.directory / "server.properties", data, ports, self.properties, more)
+        settings = write_settings(self.directory / "server.properties", data, self._host, ports, self.properties, more)
         if not (data / "meta.properties").exists():
             alone = () if "controller.quorum.voters" in self.properties else ("--standalone",)
             format_storage([*java, "kafka.tools.StorageTool", "format", *alone], data, settings, self._cluster_id)
@@ -176,7 +179,12 @@ class LocalKafka:
 
 
 def write_settings(
-    file: Path, data: Path, ports: list[int], properties: Mapping[str, str], secured: Mapping[str, str]
+    file: Path,
+    data: Path,
+    host: str,
+    ports: list[int],
+    properties: Mapping[str, str],
+    secured: Mapping[str, str],
 ) -> Path:
     """Write the broker's properties, the addresses and the data folder among them, as Kafka reads them.
 
@@ -185,8 +193,8 @@ def write_settings(
     broker, controller, *_ = ports
     addresses = {
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
+        "listeners": f"PLAINTEXT://{host}:{broker},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{host}:{broker}",
         "log.dirs": str(data),
     }
     chosen = addresses | dict(properties)

@@ -11,6 +11,7 @@ from headrace.local.process import LocalServerError, ServerProcess, write_whole
 
 # Below those that Linux and macOS give to outgoing connections, so that none is lost while a server is down.
 RANGE = range(15_000, 32_000)
+LOOPBACK = "127.0.0.1"
 ATTEMPTS = 5
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -15,13 +16,12 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from headrace.local.ports import Ports
+from headrace.local.ports import LOOPBACK, Ports
 from headrace.local.process import LocalServerError, ServerProcess, locked, quote_end, until
 from headrace.local.reach import Home, find_home, processes_in
 
 # What was committed survives the server being killed, but not the machine: what is written waits for no disk.
 SETTINGS = {
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -38,11 +38,20 @@ class LocalPostgres:
     """A PostgreSQL server in `directory`, where its data, its log and its port stay from one start to the next.
 
     `settings` are server settings over the defaults here (benchmarks want `fsync` on). Its user is `postgres`, without
-    a password, on the loopback only. A `detached` server outlives this process; any other ends with it.
+    a password, on the loopback only; on another `host`, an address of this machine, with a password that the address
+    holds. A `detached` server outlives this process; any other ends with it.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, *, detached: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        detached: bool = False,
+        host: str = LOOPBACK,
+    ) -> None:
         self.directory = directory.absolute()
+        self._host = host
         self.settings = SETTINGS | dict(settings or {})
         self._process = ServerProcess(self.directory, "postgres", detached=detached)
         self._ports = Ports(self.directory, 1)
@@ -50,7 +59,8 @@ class LocalPostgres:
     @property
     def url(self) -> str:
         """The address of the database `postgres`, the same before and after a stop and a start."""
-        return f"postgresql://postgres@127.0.0.1:{self._ports.known()[0]}/postgres"
+        secret = "" if self._host == LOOPBACK else f":{password_file(self._home).read_text()}"
+        return f"postgresql://postgres{secret}@{self._host}:{self._ports.known()[0]}/postgres"
 
     @property
     def log_file(self) -> Path:
@@ -120,7 +130,7 @@ class LocalPostgres:
         home = self._home
         if not (home.data / "PG_VERSION").exists():
             initialise(home)
-        settings = self.settings | {"port": str(ports[0])}
+        settings = {"listen_addresses": self._host, **self.settings, "port": str(ports[0])}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command: list[str | Path] = [home.binaries / "postgres", "-D", home.data, *options]
         self._process.start(command, account=home.account, dies_with_us=signal.SIGQUIT)
@@ -141,17 +151,29 @@ def initialise(home: Home) -> None:
     draft = home.data.with_name("data.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
+    password = password_file(home)
+    password.unlink(missing_ok=True)
+    password.touch(mode=0o600)
+    password.write_text(secrets.token_hex(16))
     options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--locale-provider=libc", "--no-sync"]
-    command = [home.binaries / "initdb", "-D", draft, *options, "--no-instructions"]
+    command = [home.binaries / "initdb", "-D", draft, *options, "--no-instructions", f"--pwfile={password}"]
     run = functools.partial(subprocess.run, command, cwd=draft, capture_output=True, text=True, check=False)
     if home.account is None:
         made = run()
     else:
-        os.chown(draft, home.account.uid, home.account.gid)
+        for path in (draft, password):
+            os.chown(path, home.account.uid, home.account.gid)
         made = run(user=home.account.uid, group=home.account.gid, extra_groups=[])
     if made.returncode != 0:
         raise LocalServerError(f"PostgreSQL cannot make its data folder {draft}:{quote_end(made.stdout + made.stderr)}")
+    with (draft / "pg_hba.conf").open("a") as rules:
+        rules.write("# Whoever does not come from this machine.\nhost all all all scram-sha-256\n")
     draft.rename(home.data)
+
+
+def password_file(home: Home) -> Path:
+    """Where the password is for those who do not come by the loopback."""
+    return home.data.with_name("password")
 
 
 def create_database(url: str, name: str, template: str | None = None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from headrace.local.kafka import LocalKafka
+from headrace.local.ports import LOOPBACK
 from headrace.local.postgres import LocalPostgres
 from headrace.local.registry import LocalRegistry
 
@@ -23,7 +24,10 @@ class Server(Protocol):
 
 
 class LocalServers:
-    """A broker and a database in `directory`, started side by side and stopped in the order in which data flow."""
+    """A broker and a database in `directory`, started side by side and stopped in the order in which data flow.
+
+    `host` is the address of this machine by which they are reached.
+    """
 
     def __init__(
         self,
@@ -32,10 +36,11 @@ class LocalServers:
         settings: Mapping[str, str] | None = None,
         *,
         detached: bool = False,
+        host: str = LOOPBACK,
     ) -> None:
         self.directory = directory.absolute()
-        self.kafka = LocalKafka(self.directory / "kafka", properties, detached=detached)
-        self.postgres = LocalPostgres(self.directory / "postgres", settings, detached=detached)
+        self.kafka = LocalKafka(self.directory / "kafka", properties, detached=detached, host=host)
+        self.postgres = LocalPostgres(self.directory / "postgres", settings, detached=detached, host=host)
         self.registry = LocalRegistry(self.directory / "registry", detached=detached)
 
     @property
