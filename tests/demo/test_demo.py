@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.console import Console
 from headrace_load.demo.bank import ENDINGS
 from headrace_load.demo.day import read_day
 from headrace_load.demo.result import statistics
+from scraping import scrape
 from servers import readable_folder
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,14 @@ def wait_for(process: subprocess.Popen[str], text: str, seconds: float = 60) -> 
     pytest.fail(f"never said: {text}\n{process.stderr.read() if process.stderr else ''}")
 
 
+def until(holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what
+        threading.Event().wait(0.2)
+
+
 def test_the_demo_ends_with_all_checks_passed_and_leaves_nothing_behind() -> None:
     with demo("--json") as (process, folder):
         out, error = process.communicate(timeout=150)
@@ -94,6 +104,34 @@ def test_a_demo_that_is_interrupted_stops_everything_and_cleans_up(number: signa
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "stopped, and cleaned up" in out
+        assert list(folder.iterdir()) == []
+        assert working_in(folder) == []
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+def test_a_demo_that_is_kept_goes_on_under_a_trickle_of_load_and_can_be_looked_at() -> None:
+    with demo("--keep") as (process, folder):
+        wait_for(process, "Everything runs until Ctrl-C", 300)
+        [made] = folder.iterdir()
+        configuration = json.loads((made / "prometheus.yml").read_text())
+        assert all(Path(file).is_file() for file in configuration["rule_files"])
+        [found] = json.loads((made / "targets.json").read_text())
+        ports = [int(address.rpartition(":")[2]) for address in found["targets"]]
+        assert len(ports) == 17  # 8 of the shop, 5 of the bank, and those that are there to be looked at
+
+        def answered() -> float:
+            """The commands that all services have answered; 0 while one of them does not answer us."""
+            try:
+                return sum(scrape(port).total("headrace_commands_total") for port in ports)
+            except OSError:
+                return 0.0
+
+        until(lambda: answered() > 0, "all can be looked at")
+        before = answered()
+        until(lambda: answered() >= before + 100, "commands go on")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=90)
         assert list(folder.iterdir()) == []
         assert working_in(folder) == []
 

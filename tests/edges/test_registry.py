@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+from headrace.app import bank as bank_app
+from headrace.doctor import contracts
+from headrace.doctor.finding import Verdict
 from headrace.local import LocalRegistry
 from headrace.orders.commands import CreateOrder, PayOrder, ShipOrder
 from headrace.orders.events import Line
@@ -121,3 +124,18 @@ def test_both_kinds_of_ids_lie_in_one_log_and_services_go_on_without_the_registr
     blind = shop.headrace("verify")
     assert blind.returncode == 1
     assert "is not locked" in blind.stdout
+
+
+def test_a_doctor_says_which_schemas_are_not_registered_and_where_all_are(
+    shop: Running, registry: LocalRegistry
+) -> None:
+    register(shop, registry)
+    settings = shop.settings.model_copy(update={"registry": registry.url})
+    [finding] = contracts.registry(shop.app, settings)
+    assert finding.verdict is Verdict.OK
+    # Of the bank's nobody has registered all: of one there is another, or there is none.
+    [finding] = contracts.registry(bank_app, settings)
+    assert finding.verdict is Verdict.FAIL
+    assert finding.what.startswith(f"the schema registry at {registry.url} has ")
+    assert finding.todo == "run `headrace schemas register`"
+    assert list(contracts.registry(shop.app, shop.settings)) == []

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from headrace.doctor import contracts, groups, servers, tables, topics, waiting
-from headrace.doctor.finding import Finding, fail
+from headrace.doctor.finding import Finding, Verdict, fail
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
@@ -19,7 +19,10 @@ from headrace.watch.groups import topics_of
 
 def examine(app: App, settings: Settings, *, writes: bool = True) -> Iterator[Finding]:
     """What is found, as it is found. `writes`: a topic may be made, and removed again, to ask the brokers' clock."""
-    yield from contracts.schemas(app, settings)
+    agreed = list(contracts.schemas(app, settings))
+    yield from agreed
+    if agreed[0].verdict is Verdict.OK:
+        yield from contracts.registry(app, settings)
     admin, connection = _kafka(settings), _postgres(settings)
     if isinstance(admin, Finding):
         yield admin
@@ -56,14 +59,14 @@ def of_postgres(connection: Connection, app: App) -> Iterator[Finding]:
     yield servers.database_clock(connection)
     state = tables.migrated(connection, app)
     yield state
-    if state.verdict == "ok":
+    if state.verdict is Verdict.OK:
         yield from waiting.parked_in_postgres(connection, app)
 
 
 def of_both(connection: Connection, admin: AdminClient, app: App, settings: Settings) -> Iterator[Finding]:
     """Whether the two fit each other; both must be as they should for that."""
     there = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
-    if tables.migrated(connection, app).verdict == "ok" and set(topics_of(app)) <= set(there):
+    if tables.migrated(connection, app).verdict is Verdict.OK and set(topics_of(app)) <= set(there):
         yield from tables.checkpoints(connection, admin, app)
         yield from tables.compaction(connection, admin, app, settings)
 
