@@ -14,8 +14,7 @@ from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.client import CommandClient
 from headrace.kafka.clients import admin_client
-from headrace.kafka.reading import high_watermarks
-from headrace.kernel.app import JOURNAL
+from headrace.kafka.reading import high_watermarks, read_to
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
 from headrace_load.bank.figures import Figures
@@ -127,22 +126,25 @@ class Bank:
             if now != before:
                 before, moved = now, time.monotonic()
             still = time.monotonic() - moved
-            if still > STILL_S and _are_level(now[1]) and holds():
+            if still > STILL_S and holds() and not self._is_behind(now[1]):
                 return
             if still > STALLED_S:
                 logs = self._stage.folder / "logs"
                 raise Fault(f"nothing moves for {STALLED_S:.0f} s, with {self._figures.statuses()}: see {logs}")
             time.sleep(LOOK_S)
 
+    def _is_behind(self, positions: list[tuple[Any, ...]]) -> bool:
+        """Whether a projector has something left to read: a busy one may stand still for longer than all others."""
+        least: dict[tuple[str, int], int] = {}
+        for _, topic, number, offset in positions:
+            least[topic, number] = min(offset, least.get((topic, number), offset))
+        ends = high_watermarks(self._admin, list(least))
+        new = {place: end for place, end in ends.items() if end > least[place]}
+        return any(chunk for chunk in read_to(self._stage.settings, {place: least[place] for place in new}, new))
+
     def _ends(self) -> dict[tuple[str, int], int]:
         places = [(topic, number) for topic in self._topics for number in range(PARTITIONS)]
         return high_watermarks(self._admin, places)
-
-
-def _are_level(places: list[tuple[Any, ...]]) -> bool:
-    """Whether no projector is behind the journal's."""
-    journal = {(topic, number): offset for projector, topic, number, offset in places if projector == JOURNAL}
-    return all(offset >= journal.get((topic, number), 0) for _, topic, number, offset in places)
 
 
 def _cpu_seconds(pid: int) -> float:
