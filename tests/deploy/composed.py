@@ -2,25 +2,21 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-import typer
 import yaml
 from pydantic import ValidationError
 
 from headrace.app import app
-from headrace.cli import app as command_line
 from headrace.kernel.app import BUILT_IN
+from headrace.local.registry import API
 from headrace.settings import Settings
+from headrace_load.manifests.programs import UsageError, known_variables, parsed
 
 FILE: Final = Path(__file__).parents[2] / "deploy" / "compose.yaml"
-CONFLUENT: Final = "/apis/ccompat/v7"  # of Apicurio
 PROBES: Final = ("/healthz", "/readyz", "/startupz")
-# What the command line raises when it refuses arguments; Typer names only the kinds of it.
-UsageError: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 # What other people's images read and listen on, as their documentation says.
 POSTGRES: Final = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}
 APICURIO: Final = {
@@ -91,25 +87,14 @@ def verb(service: Any) -> tuple[str, ...]:
     return tuple(words[: next((at for at, word in enumerate(words) if word.startswith("-")), len(words))])
 
 
-@cache
-def _command_line() -> Any:
-    return typer.main.get_command(command_line)
-
-
 def _programs(services: Services) -> Iterator[str]:
     for name, service in services.items():
         if "command" not in service or "headrace" not in service["image"]:
             continue
         if "entrypoint" in service:
             yield f"{name}: its entry point is the image's"
-        command = _command_line()
-        rest = list(service["command"])
-        while rest and rest[0] in getattr(command, "commands", {}):
-            command = command.commands[rest.pop(0)]
         try:
-            if hasattr(command, "commands"):
-                raise UsageError(f"no command is called {rest[:1]}")
-            command.make_context(command.name, rest)
+            parsed(service["command"])
         except UsageError as error:
             yield f"{name}: headrace {' '.join(service['command'])}: {error}"
 
@@ -165,8 +150,8 @@ def _addresses(services: Services) -> Iterator[str]:
                     yield f"{name}: {variable} names {host}, which is no service"
                 elif int(port) not in listened(services, at):
                     yield f"{name}: {variable} names {host}:{port}, where nobody listens"
-            if urlsplit(str(value)).hostname == "registry" and urlsplit(str(value)).path != CONFLUENT:
-                yield f"{name}: {variable}={value}: Confluent's API is {CONFLUENT}"
+            if urlsplit(str(value)).hostname == "registry" and urlsplit(str(value)).path != API:
+                yield f"{name}: {variable}={value}: Confluent's API is {API}"
 
 
 def _ports(services: Services) -> Iterator[str]:
@@ -228,12 +213,11 @@ def _credentials(services: Services) -> Iterator[str]:
 
 
 def _variables(services: Services) -> Iterator[str]:
-    of_settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
     for name, service in services.items():
         environment = service.get("environment", {})
         if name == "kafka":
             continue  # a real broker is asked: see tests/edges/test_compose.py
-        known = of_settings if "headrace" in service["image"] else READ.get(name, set())
+        known = known_variables() if "headrace" in service["image"] else READ.get(name, set())
         yield from (f"{name}: nothing reads the variable {one}" for one in sorted(set(environment) - known))
         if "headrace" in service["image"]:
             yield from _values(name, environment)

@@ -38,7 +38,7 @@ def _arguments(container: Container, _documents: list[Document], app: App) -> It
         yield "it has a command, but the image's entry point is `headrace`"
     arguments = container.container.get("args", [])
     try:
-        name, parameters = _parsed(arguments)
+        name, parameters = parsed(arguments)
     except UsageError as error:
         yield f"`headrace {' '.join(arguments)}`: {error}"
         return
@@ -53,7 +53,7 @@ def _arguments(container: Container, _documents: list[Document], app: App) -> It
         yield str(error)
 
 
-def _parsed(arguments: list[str]) -> tuple[str, dict[str, Any]]:
+def parsed(arguments: list[str]) -> tuple[str, dict[str, Any]]:
     """What the command line makes of arguments: the last command's name, and its parameters."""
     command: Any = typer.main.get_command(command_line)
     rest = list(arguments)
