@@ -15,6 +15,8 @@ PROJECTOR: Final = "project-orders"
 ROLLED: Final = (HANDLER, PROJECTOR, "project-journal")
 PAIR: Final = 2
 SEVERAL: Final = 3
+SMALL: Final = "HEADRACE_BATCH_SIZE=10"
+"""Transactions so small that one machine can send more than a process answers."""
 SCALED_S: Final = 300.0
 SHRUNK_S: Final = 600.0
 STEADY_S: Final = 20.0
@@ -67,19 +69,19 @@ def drained(stage: Stage) -> dict[str, Any]:
 def rolled(stage: Stage) -> dict[str, Any]:
     """A rolling update of handlers, a view's projectors and the journal's."""
     began = time.monotonic()
-    names = [f"{stage.kind_of(workload)}/{workload}" for workload in ROLLED]
-    stage.kubectl.run("rollout", "restart", *names)
-    for name in names:
-        stage.kubectl.run("rollout", "status", name, f"--timeout={UP_S:.0f}s", timeout_s=UP_S + CALM_S)
+    stage.kubectl.run("rollout", "restart", *(f"{stage.kind_of(workload)}/{workload}" for workload in ROLLED))
+    _until_rolled(stage, *ROLLED)
     took = time.monotonic() - began
     time.sleep(CALM_S)
-    return {"rolled": names, "rolled_s": round(took, 1)}
+    return {"rolled": ROLLED, "rolled_s": round(took, 1)}
 
 
 def scaled_up(stage: Stage) -> dict[str, Any]:
     """More commands than one handler answers, and a view whose projector was away: KEDA starts several of each."""
     for workload in (HANDLER, PROJECTOR):
         stage.scale(workload, 1)
+        stage.kubectl.run("set", "env", f"{stage.kind_of(workload)}/{workload}", SMALL)
+    _until_rolled(stage, HANDLER, PROJECTOR)
     before = {workload: stage.replicas_of(workload) for workload in (HANDLER, PROJECTOR)}
     stage.annotate(HANDLER, "")
     stage.annotate(PROJECTOR, "0")
@@ -112,6 +114,12 @@ def scaled_by_hand(stage: Stage) -> dict[str, Any]:
             stage.scale(workload, replicas)
         time.sleep(CALM_S)
     return {"by": "kubectl scale", "replicas": [1, SEVERAL, 1]}
+
+
+def _until_rolled(stage: Stage, *workloads: str) -> None:
+    for workload in workloads:
+        name = f"{stage.kind_of(workload)}/{workload}"
+        stage.kubectl.run("rollout", "status", name, f"--timeout={UP_S:.0f}s", timeout_s=UP_S + CALM_S)
 
 
 def _until_ready(stage: Stage, workload: str, replicas: int) -> float:

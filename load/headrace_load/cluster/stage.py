@@ -93,11 +93,7 @@ class Stage:
                 {
                     "name": "headrace",
                     "behavior": "merge",
-                    "literals": [
-                        f"KAFKA_BOOTSTRAP_SERVERS={self.servers.bootstrap_servers}",
-                        # Small transactions: a load that one machine can send is more than a handler answers.
-                        "HEADRACE_BATCH_SIZE=10",
-                    ],
+                    "literals": [f"KAFKA_BOOTSTRAP_SERVERS={self.servers.bootstrap_servers}"],
                 }
             ],
             "secretGenerator": [
