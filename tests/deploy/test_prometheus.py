@@ -173,15 +173,3 @@ def test_a_service_that_is_gone_fires(watched: Watched, name: str, alert: str) -
     heart.services.stop(name)  # nobody starts it again
     heart.wait(lambda: alert in watched.firing(), "its alert fires", 90)
     heart.wait(lambda: "HeadraceTargetDown" in watched.firing(), "Prometheus misses it, too", 30)
-
-
-def test_a_configuration_that_is_not_there_and_a_port_that_is_taken_are_one_line_each(watched: Watched) -> None:
-    heart = watched.heart
-    absent = heart.headrace("local", "prometheus", "nowhere.yml")
-    assert (absent.returncode, absent.stderr.count("\n")) == (2, 1)
-    assert "there is no nowhere.yml: name the file that `headrace demo --keep` has written" in absent.stderr
-    taken = heart.headrace(
-        "local", "prometheus", str(heart.folder / "prometheus.yml"), "--port", watched.address.rpartition(":")[2]
-    )
-    assert (taken.returncode, taken.stderr.count("\n")) == (2, 1)
-    assert "is taken: choose another with --port" in taken.stderr

@@ -120,7 +120,8 @@ def test_a_group_that_nobody_is_in_while_commands_wait(shop: Running) -> None:
     shop.wait(lambda: not not_well(found(shop)), "it is well again")
 
 
-def test_a_transaction_that_nobody_ends(shop: Running) -> None:
+def test_a_transaction_that_nobody_ends(shop: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(clients.TRANSACTION_TIMEOUT_MS, "local", 2_000)
     longer = {"transaction.timeout.ms": 120_000, "message.timeout.ms": 60_000}
     producer = Producer(producer_config(shop.settings, "nobody s") | longer)
     producer.init_transactions(30)
@@ -132,7 +133,7 @@ def test_a_transaction_that_nobody_ends(shop: Running) -> None:
         return found(shop)["transactions"]
 
     try:
-        shop.wait(lambda: said()[0].verdict is Verdict.FAIL, "it is older than ours may be")
+        shop.wait(lambda: said()[0].verdict is Verdict.FAIL, "it is older than ours may be here")
         assert said()[0].what.startswith("one has held back orders.events[0] at offset ")
     finally:
         producer.abort_transaction(30)
