@@ -1,6 +1,8 @@
 """A real registry beside real servers: its ids and those of the lock file in one log, and its absence."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -25,14 +27,35 @@ CREATE = CreateOrder([Line("85123A", "HEART T-LIGHT", 6, 255)], "GBP", date(2010
 FREEZE = "accounts.commands-headrace.accounts.FreezeAccount"
 
 
+def headrace_local(*arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "headrace", "local", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if "--json" in arguments else None
+
+
+def bring_up(registry: LocalRegistry) -> Any:
+    folder = str(registry.directory.parent)
+    return headrace_local("up", "--registry", "--no-kafka", "--no-postgres", "-d", folder, "--json")
+
+
 @pytest.fixture(scope="module")
 def registry() -> Iterator[LocalRegistry]:
+    """As `headrace local up --registry` starts it. Who kills it brings it up again."""
     with readable_folder() as folder:
-        registry = LocalRegistry(folder / "registry")
+        server = LocalRegistry(folder / "registry", detached=True)
         try:
-            yield registry.start()
+            up = bring_up(server)
+            assert up["environment"] == {"SCHEMA_REGISTRY_URL": server.url, "HEADRACE_PROFILE": "local"}
+            yield server
+            assert headrace_local("status", "-d", str(folder), "--json")["registry"]["running"]
         finally:
-            registry.kill()
+            headrace_local("down", "-d", str(folder))
 
 
 @contextmanager
@@ -116,7 +139,7 @@ def test_both_kinds_of_ids_lie_in_one_log_and_services_go_on_without_the_registr
     status, _, why = get(f"http://127.0.0.1:{port}/readyz")
     assert (status, f"the schema registry at {registry.url} does not answer" in why) == (503, True)
 
-    registry.start()
+    bring_up(registry)
     shop.wait_until_quiet()
     assert "schema ids fetched" in shop.log("late").read_text()
     verified = shop.headrace("verify", env=env)

@@ -13,7 +13,7 @@ from headrace.local.process import ServerProcess, locked
 
 JAVA = 21
 API = "/apis/ccompat/v7"
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 STOP_SECONDS = 20.0
 ANSWER_SECONDS = 5.0
 
