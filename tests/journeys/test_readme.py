@@ -71,8 +71,8 @@ def test_every_command_that_a_page_or_a_message_names_exists_with_its_options() 
 
 
 def test_every_target_that_a_page_names_exists() -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    named = re.findall(r"`make ([a-z]+)", README + (ROOT / "CONTRIBUTING.md").read_text())
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"`make ([a-z-]+)", README + (ROOT / "CONTRIBUTING.md").read_text())
     assert named
     assert set(named) <= set(targets)
 
