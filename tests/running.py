@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
@@ -29,6 +29,7 @@ from headrace.kernel.message import CommandMeta
 from headrace.local import Supervisor
 from headrace.postgres.schema import migrate
 from headrace.settings import Settings
+from headrace.watch.groups import groups_of
 from headrace_load.verify import Report, verify
 
 ROOT = Path(__file__).parent.parent
@@ -252,6 +253,20 @@ class Running:
         report = self.verify()
         assert report.ok, json.dumps(report.as_json(), indent=1)
         return report
+
+    def forget_groups(self) -> None:
+        """Groups that earlier tests have left empty would count as services that are gone; nothing runs yet."""
+
+        def forgotten() -> bool:
+            for future in self.admin.delete_consumer_groups([*groups_of(self.app)]).values():
+                try:
+                    future.result()
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                        return False
+            return True
+
+        self.wait(forgotten, "no group is left", 30)
 
     def remove(self) -> None:
         """Forget the topics; their groups' offsets go with them."""

@@ -84,6 +84,7 @@ def watched(kafka: Kafka, postgres: Postgres, tmp_path_factory: pytest.TempPathF
     with ExitStack() as stack:
         database = stack.enter_context(fresh_database(postgres))
         heart = stack.enter_context(running(kafka.bootstrap_servers, database, folder, "headrace.app:app"))
+        heart.forget_groups()
         ports = {name: free_port() for name in SERVICES}
         for name, arguments in SERVICES.items():
             heart.start(name, *arguments, METRICS_PORT=str(ports[name]), METRICS_HOST="127.0.0.1")

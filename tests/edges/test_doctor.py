@@ -35,6 +35,7 @@ def shop(kafka: Kafka, postgres: Postgres, tmp_path_factory: pytest.TempPathFact
         database = stack.enter_context(fresh_database(postgres))
         folder = tmp_path_factory.mktemp("doctor")
         heart = stack.enter_context(running(kafka.bootstrap_servers, database, folder))
+        heart.forget_groups()
         heart.start("handler", "handle", "orders")
         heart.start_projectors()
         heart.send("orders", *lifecycles(5))

@@ -160,5 +160,5 @@ def test_a_doctor_says_which_schemas_are_not_registered_and_where_all_are(
     [finding] = contracts.registry(bank_app, settings)
     assert finding.verdict is Verdict.FAIL
     assert finding.what.startswith(f"the schema registry at {registry.url} has ")
-    assert finding.todo == "run `headrace schemas register`"
+    assert finding.todo == "run `headrace schemas register`, which says whether they go together"
     assert list(contracts.registry(shop.app, shop.settings)) == []

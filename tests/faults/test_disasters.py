@@ -68,13 +68,18 @@ def test_services_refuse_topics_with_more_partitions_than_they_were_told(shop: R
     shop.send("orders", *lifecycles(20))
     shop.assert_sound()
     stop_all(shop)
-    for topic, future in shop.admin.create_partitions([NewPartitions("orders.commands", PARTITIONS + 1)]).items():
+    wrong = [NewPartitions(name, PARTITIONS + 1) for name in ("orders.commands", "orders.events")]
+    for topic, future in shop.admin.create_partitions(wrong).items():
         future.result()
         shop.wait(lambda name=topic: partitions(shop, name) == PARTITIONS + 1, "they are there")  # type: ignore[misc]
-    for arguments in (["handle", "orders"], ["project", "orders"], ["project", "journal"]):
+    for topic, *arguments in (
+        ("orders.commands", "handle", "orders"),
+        ("orders.events", "project", "orders"),
+        ("orders.events", "project", "journal"),
+    ):
         done = shop.headrace(*arguments)
         assert done.returncode == 2
-        assert f"orders.commands has {PARTITIONS + 1} partitions" in last_line(done.stderr)
+        assert f"{topic} has {PARTITIONS + 1} partitions" in last_line(done.stderr)
 
 
 @pytest.mark.parametrize("topic", ["orders.commands", "orders.events"])
