@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from confluent_kafka.admin import AdminClient
+
 from headrace.app import bank
 from headrace.kafka.clients import admin_client
 from headrace.kafka.reading import high_watermarks, read_to
@@ -65,10 +67,11 @@ def _records(settings: Settings) -> dict[str, int]:
         "handler": [each.command_topic for each in bank.aggregates],
         "reactor": [topic for each in bank.aggregates for topic in (each.event_topic, each.outcome_topic)],
     }
-    return {kind: sum(_count(settings, topic) for topic in names) for kind, names in topics.items()}
+    admin = admin_client(settings)
+    return {kind: _count(settings, admin, names) for kind, names in topics.items()}
 
 
-def _count(settings: Settings, topic: str) -> int:
-    places = [(topic, number) for number in range(PARTITIONS)]
-    ends = high_watermarks(admin_client(settings), places)
+def _count(settings: Settings, admin: AdminClient, topics: list[str]) -> int:
+    places = [(topic, number) for topic in topics for number in range(PARTITIONS)]
+    ends = high_watermarks(admin, places)
     return sum(len(chunk) for chunk in read_to(settings, dict.fromkeys(places, 0), ends))

@@ -1,7 +1,7 @@
 """The real Apache Kafka, PostgreSQL and Apicurio Registry as child processes, for the demo, the tests and a laptop.
 
 Reading order: `servers` (all together), `kafka`, `postgres` and `registry` (one each), `cluster` (several brokers),
-`process` (what a server process is),
+`server` and `process` (what each of them is),
 `tether` (how it ends with its owner), `supervisor` (any other processes, kept running).
 """
 

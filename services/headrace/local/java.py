@@ -11,6 +11,8 @@ from pathlib import Path
 from headrace.local.process import LocalServerError
 
 OLDEST = 17
+QUICK_START = ("-XX:TieredStopAtLevel=1",)
+"""Options of a Java that is to be up soon, rather than fast in the end."""
 
 
 def find_java(environment: Mapping[str, str] = os.environ, oldest: int = OLDEST) -> Path:

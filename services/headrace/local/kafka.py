@@ -14,10 +14,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from headrace.local.jars import kafka_jars
-from headrace.local.java import find_java
+from headrace.local.java import QUICK_START, find_java
 from headrace.local.ports import LOOPBACK, Ports
 from headrace.local.process import LocalServerError, ServerProcess, locked, quote_end, write_whole
 from headrace.local.secured import Secured
+from headrace.local.server import LocalServer
 
 PROPERTIES = {
     "process.roles": "broker,controller",
@@ -46,12 +47,11 @@ PROPERTIES = {
 }
 # simplelogger writes to standard error, which is the log file.
 LOGGING = ("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
-QUICK_START = ("-XX:TieredStopAtLevel=1",)
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
-class LocalKafka:
+class LocalKafka(LocalServer):
     """A Kafka broker in `directory`, where its data, its log and its port stay from one start to the next.
 
     `properties` are broker properties over the defaults here. `full_jit` trades seconds at the start for the last
@@ -80,7 +80,7 @@ class LocalKafka:
             f"-Xms{heap_mb // 2}m",
             f"-Xmx{heap_mb}m",
             *LOGGING,
-            *(() if full_jit else ("-XX:TieredStopAtLevel=1",)),
+            *(() if full_jit else QUICK_START),
         ]
         self._process = ServerProcess(self.directory, "kafka", detached=detached)
         self._secured = secured
@@ -111,21 +111,6 @@ class LocalKafka:
     def secured_servers(self) -> str:
         """`127.0.0.1:port` of a secured broker's second listener."""
         return f"127.0.0.1:{self._ports.known()[2]}"
-
-    @property
-    def log_file(self) -> Path:
-        """Where the broker logs."""
-        return self._process.log_file
-
-    @property
-    def pid(self) -> int | None:
-        """The number of the broker's process, None when it does not run."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the broker's process is alive, whoever started it."""
-        return self._process.running
 
     def settle(self) -> str:
         """Choose the ports before the start, as other brokers must know them; the controller's address."""
@@ -160,12 +145,6 @@ class LocalKafka:
         """Stop in order, then start with the same data on the same port."""
         self.stop(timeout)
         self.start()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _launch(self, ports: list[int]) -> None:
         java = [self.java, *self.jvm, "-cp", self.classpath]

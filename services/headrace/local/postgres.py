@@ -19,6 +19,7 @@ from psycopg import sql
 from headrace.local.ports import LOOPBACK, Ports
 from headrace.local.process import LocalServerError, ServerProcess, locked, quote_end, until
 from headrace.local.reach import Home, find_home, processes_in
+from headrace.local.server import LocalServer
 
 # What was committed survives the server being killed, but not the machine: what is written waits for no disk.
 SETTINGS = {
@@ -34,7 +35,7 @@ STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 StopMode = Literal["fast", "immediate"]
 
 
-class LocalPostgres:
+class LocalPostgres(LocalServer):
     """A PostgreSQL server in `directory`, where its data, its log and its port stay from one start to the next.
 
     `settings` are server settings over the defaults here (benchmarks want `fsync` on). Its user is `postgres`, without
@@ -61,21 +62,6 @@ class LocalPostgres:
         """The address of the database `postgres`, the same before and after a stop and a start."""
         secret = "" if self._host == LOOPBACK else f":{password_file(self._home).read_text()}"
         return f"postgresql://postgres{secret}@{self._host}:{self._ports.known()[0]}/postgres"
-
-    @property
-    def log_file(self) -> Path:
-        """Where the server logs."""
-        return self._process.log_file
-
-    @property
-    def pid(self) -> int | None:
-        """The number of the server's first process, None when it does not run."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether that process is alive, whoever started it."""
-        return self._process.running
 
     def start(self) -> Self:
         """Start the server and return when it answers. Raises `LocalServerError` with the end of its log."""
@@ -115,12 +101,6 @@ class LocalPostgres:
         if self.directory.exists():
             shutil.rmtree(self._home.data.parent)
             shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @functools.cached_property
     def _home(self) -> Home:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Self
 
 from headrace.local.jars import apicurio
-from headrace.local.java import find_java
+from headrace.local.java import QUICK_START, find_java
 from headrace.local.ports import Ports
 from headrace.local.process import ServerProcess, locked
+from headrace.local.server import LocalServer
 
 JAVA = 21
 API = "/apis/ccompat/v7"
@@ -18,7 +19,7 @@ STOP_SECONDS = 20.0
 ANSWER_SECONDS = 5.0
 
 
-class LocalRegistry:
+class LocalRegistry(LocalServer):
     """A schema registry in `directory`, where its data (H2), its log and its port stay from one start to the next.
 
     It listens on the loopback only, and asks nobody for a password. A `detached` one outlives this process.
@@ -26,7 +27,7 @@ class LocalRegistry:
 
     def __init__(self, directory: Path, heap_mb: int = 256, *, detached: bool = False) -> None:
         self.directory = directory.absolute()
-        self.jvm = ["-Xms64m", f"-Xmx{heap_mb}m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        self.jvm = ["-Xms64m", f"-Xmx{heap_mb}m", *QUICK_START, "-XX:+UseSerialGC"]
         self._process = ServerProcess(self.directory, "registry", detached=detached)
         self._ports = Ports(self.directory, 2)
 
@@ -39,21 +40,6 @@ class LocalRegistry:
     def url(self) -> str:
         """What SCHEMA_REGISTRY_URL is set to, the same before and after a stop and a start."""
         return f"http://127.0.0.1:{self._ports.known()[0]}{API}"
-
-    @property
-    def log_file(self) -> Path:
-        """Where the registry logs."""
-        return self._process.log_file
-
-    @property
-    def pid(self) -> int | None:
-        """The number of its process, None when it does not run."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether its process is alive, whoever started it."""
-        return self._process.running
 
     def start(self) -> Self:
         """Start it and return when it answers. Raises `LocalServerError` with the end of its log."""
@@ -69,12 +55,6 @@ class LocalRegistry:
     def kill(self) -> None:
         """Kill it (SIGKILL) and return when it is gone."""
         self._process.end(signal.SIGKILL, 0)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _launch(self, ports: list[int]) -> None:
         public, management = ports

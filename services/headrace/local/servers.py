@@ -5,22 +5,13 @@ import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Self
 
 from headrace.local.kafka import LocalKafka
 from headrace.local.ports import LOOPBACK
 from headrace.local.postgres import LocalPostgres
 from headrace.local.registry import LocalRegistry
-
-
-class Server(Protocol):
-    """One of them."""
-
-    def start(self) -> Any:
-        """Start it, and return when it answers."""
-
-    def stop(self) -> None:
-        """Stop it in order."""
+from headrace.local.server import LocalServer
 
 
 class LocalServers:
@@ -50,7 +41,7 @@ class LocalServers:
 
     def start(self, *, kafka: bool = True, postgres: bool = True, registry: bool = False) -> Self:
         """Start those and return when they answer, else leave none of them. Raises `LocalServerError`."""
-        wanted: list[tuple[Server, bool]] = [
+        wanted: list[tuple[LocalServer, bool]] = [
             (self.postgres, postgres), (self.registry, registry), (self.kafka, kafka)
         ]  # fmt: skip
         with contextlib.ExitStack() as undo, ThreadPoolExecutor(len(wanted)) as beside:
