@@ -30,6 +30,7 @@ def run_bench(*options: str, **variables: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.edge
+@pytest.mark.chaos  # minutes; CI runs `make bench-check`, which measures most of it
 @pytest.mark.timeout(600)
 def test_a_tiny_bench_measures_everything_on_servers_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"

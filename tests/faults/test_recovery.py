@@ -1,4 +1,4 @@
-"""Everything falls over with 100,000 commands waiting: how long until all services have caught up again."""
+"""Everything falls over with commands waiting, 100,000 at most: how long until all services have caught up again."""
 
 import signal
 import time
@@ -12,13 +12,13 @@ from running import Running
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(600)]
 
-ORDERS = 25_000
 BOUND_S = 300.0
 """The promise: recovered in under five minutes."""
 
 
+@pytest.mark.parametrize("orders", [2_500, pytest.param(25_000, marks=pytest.mark.chaos)])
 def test_brokers_and_database_that_are_killed_leave_a_backlog_that_is_worked_off_within_five_minutes(
-    servers: LocalServers, shop: Running
+    servers: LocalServers, shop: Running, orders: int
 ) -> None:
     for slot in ("0", "1"):
         shop.start(f"handler-{slot}", "handle", "orders", "--slot", slot)
@@ -29,7 +29,7 @@ def test_brokers_and_database_that_are_killed_leave_a_backlog_that_is_worked_off
     names = ["handler-0", "handler-1", *shop.projectors, "project-audit"]
     for name in names:
         shop.services.send(name, signal.SIGSTOP)
-    shop.send("orders", *lifecycles(ORDERS, first=1_000))
+    shop.send("orders", *lifecycles(orders, first=1_000))
     servers.kafka.kill()
     servers.postgres.kill()
     for name in names:
@@ -42,6 +42,6 @@ def test_brokers_and_database_that_are_killed_leave_a_backlog_that_is_worked_off
     shop.wait_until_quiet(BOUND_S - up_s)
     caught_up_s = time.monotonic() - began
     ended = dict(shop.services.restarts)
-    print(f"servers up after {up_s:.1f} s, {4 * ORDERS} events caught up after {caught_up_s:.1f} s, ended: {ended}")  # noqa: T201
+    print(f"servers up after {up_s:.1f} s, {4 * orders} events caught up after {caught_up_s:.1f} s, ended: {ended}")  # noqa: T201
     shop.assert_sound()
-    assert len(shop.read("orders.events")) == 4 * (ORDERS + 10)
+    assert len(shop.read("orders.events")) == 4 * (orders + 10)

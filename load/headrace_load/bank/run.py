@@ -29,8 +29,8 @@ from headrace_load.verify import Report, verify
 STALLED_S: Final = 180.0
 """Without any progress for so long, a run has failed."""
 LOOK_S: Final = 0.5
-STILL_S: Final = 10.0
-"""So long nothing is written when all is at rest: longer than a service that was killed needs to come back."""
+STILL_S: Final = {False: 2.0, True: 10.0}
+"""So long nothing is written when all is at rest; with harm, longer than a service that was killed takes to return."""
 
 Told = Callable[[str], None]
 """Is told of each thing that has happened."""
@@ -68,6 +68,7 @@ class Bank:
         self._told = told
         self._figures = Figures(stage.settings.database)
         self._codec = Codec(bank, read_lock(stage.schemas))
+        self._still_s = STILL_S[True]
         self._client = CommandClient(self._codec, stage.settings)
         self._admin = admin_client(stage.settings)
         self._topics = [topic for aggregate in bank.aggregates for topic in aggregate.topics]
@@ -76,6 +77,7 @@ class Bank:
     def run(self, names: list[str], *, harm: bool, forge: bool) -> Found:
         """Open accounts, transfer, perhaps with harm to these services; wait for rest, verify, perhaps forge."""
         scenario, traffic = self._scenario, Traffic(self._scenario)
+        self._still_s = STILL_S[harm]
         before = {name: _cpu_seconds(pid) for name, pid in self._stage.pids.items()}
         self._send(traffic.accounts())
         self._rest(lambda: True)
@@ -87,7 +89,7 @@ class Bank:
             sending_s = time.monotonic() - began
             self._told(f"{scenario.transfers} transfers were requested in {sending_s:.0f} s, {harmed.total} harmed")
         self._rest(self._figures.is_at_rest)
-        drained_s = time.monotonic() - began - STILL_S
+        drained_s = time.monotonic() - began - self._still_s
         self._told(f"all is at rest after {drained_s:.0f} s; now all of it is verified")
         cpu_s = {name: _cpu_seconds(pid) - before.get(name, 0.0) for name, pid in self._stage.pids.items()}
         settings = self._stage.settings
@@ -126,7 +128,7 @@ class Bank:
             if now != before:
                 before, moved = now, time.monotonic()
             still = time.monotonic() - moved
-            if still > STILL_S and holds() and not self._is_behind(now[1]):
+            if still > self._still_s and holds() and not self._is_behind(now[1]):
                 return
             if still > STALLED_S:
                 logs = self._stage.folder / "logs"

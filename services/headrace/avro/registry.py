@@ -9,8 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import stamina
-
 from headrace.avro.schema import Schema
 from headrace.kernel.errors import Fault, Misconfigured
 
@@ -79,8 +77,6 @@ class Registry:
             raise Misconfigured(
                 f"SCHEMA_REGISTRY_URL is set and {error.name} is not installed: pip install 'headrace[registry]'"
             ) from error
-        # Else each line about an attempt would be told twice, and a metric of another name would stand among ours.
-        stamina.instrumentation.set_on_retry_hooks([])
         settings = {"url": ",".join(_without_login(part) for part in self._addresses), "timeout": REQUEST_S}
         login = self._addresses[0]
         if login.username:
@@ -132,6 +128,10 @@ class Registry:
 
 def patiently(ask: Callable[[], T], seconds: float, tell: Callable[[str], None]) -> T:
     """What `ask` returns, asked again while the registry is `Silent`, with `tell` told why; raised after `seconds`."""
+    import stamina  # noqa: PLC0415 - most services start without a registry, and sooner without this
+
+    # Else each line about an attempt would be told twice, and a metric of another name would stand among ours.
+    stamina.instrumentation.set_on_retry_hooks([])
 
     def passes(error: Exception) -> bool:
         if isinstance(error, Silent):

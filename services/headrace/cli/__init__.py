@@ -9,24 +9,12 @@ import signal
 import sys
 from types import FrameType
 
-import psycopg
 import typer
 from confluent_kafka import KafkaError, KafkaException
-from rich.console import Console
 
-from headrace.cli import audit, load, local, new, parked, processes, schemas, topics
-from headrace.cli.acls import acls
-from headrace.cli.demo import demo
-from headrace.cli.doctor import doctor
-from headrace.cli.importing import import_files
-from headrace.cli.init import init
-from headrace.cli.metrics import metrics
-from headrace.cli.options import in_one_line
-from headrace.cli.sending import send, tail
-from headrace.cli.services import handle, project, react, watch
-from headrace.cli.topics import migrate
-from headrace.cli.verify import verify
-from headrace.kernel.errors import Fault, Misconfigured
+from headrace.cli.lazily import LazyGroup
+from headrace.cli.options import expected_errors, in_one_line
+from headrace.kernel.errors import Misconfigured
 
 FAILED = 1
 WRONG_USE = 2
@@ -34,23 +22,17 @@ TERMINATED = 128 + signal.SIGTERM
 
 app = typer.Typer(
     name="headrace",
-    help="Event sourcing on Apache Kafka and PostgreSQL, exactly once.",
+    cls=LazyGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(audit.app, name="audit", help="Who asked what, what came of it, and whether history was rewritten.")
-app.add_typer(load.app, name="load", help="Load a running system, measure it, verify it.")
-app.add_typer(local.app, name="local", help="Kafka and Postgres as local processes.")
-app.add_typer(topics.app, name="topics", help="The topics of the app's aggregates.")
-app.add_typer(new.app, name="new", help="Something that works, to begin from.")
-app.add_typer(schemas.app, name="schemas", help="The contracts that records are written by.")
-app.add_typer(parked.app, name="parked", help="What waits because our code broke on it, and what was no command.")
-app.add_typer(processes.app, name="processes", help="What is under way between aggregates.")
-for command in (init, migrate, handle, react, project, watch, send, tail, verify, doctor, demo, metrics, acls):
-    app.command()(command)
-app.command(name="import")(import_files)
+
+
+@app.callback()
+def headrace() -> None:
+    """Event sourcing on Apache Kafka and PostgreSQL, exactly once."""
 
 
 def main() -> None:
@@ -63,7 +45,7 @@ def main() -> None:
     except Misconfigured as error:
         _say(error)
         sys.exit(WRONG_USE)
-    except (Fault, KafkaException, psycopg.Error) as error:
+    except expected_errors() as error:
         _say(error)
         refused = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._INVALID_ARG  # noqa: SLF001
         sys.exit(WRONG_USE if refused else FAILED)  # properties that do not go together
@@ -74,4 +56,6 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def _say(error: Exception) -> None:
+    from rich.console import Console  # noqa: PLC0415 - a service that ends well has no use for it
+
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"headrace: {in_one_line(error)}")

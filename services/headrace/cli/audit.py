@@ -23,7 +23,11 @@ from headrace.postgres.connection import connect
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.settings import read_settings
 
-app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(
+    help="Who asked what, what came of it, and whether history was rewritten.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 for command in (verify, checkpoint, key):
     app.command()(command)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(help="Load a running system, measure it, verify it.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()

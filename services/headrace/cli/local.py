@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOT_RUNNING = 3
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(help="Kafka and Postgres as local processes.", no_args_is_help=True, rich_markup_mode=None)
 Directory = Annotated[Path, typer.Option("--directory", "-d", help="The servers' folder; each folder has its own.")]
 DIRECTORY = Path(".headrace/local")
 

@@ -7,7 +7,7 @@ import typer
 
 from headrace.scaffold.domain import singular_of, write_domain
 
-app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(help="Something that works, to begin from.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

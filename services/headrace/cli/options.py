@@ -3,17 +3,17 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import psycopg
 import typer
 from confluent_kafka import KafkaException
-from rich.console import Console
-from rich.table import Table
 
 from headrace.kernel.app import App
-from headrace.kernel.errors import Misconfigured
+from headrace.kernel.errors import Fault, Misconfigured
+
+if TYPE_CHECKING:
+    import psycopg
 
 AppPath = Annotated[str, typer.Option("--app", help="The application, as module:attribute.", envvar="HEADRACE_APP")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -45,6 +45,9 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
     """On a terminal what is too long goes on in the next line; elsewhere a row is a line, since keys are copied."""
+    from rich.console import Console  # noqa: PLC0415 - see `postgres_errors`
+    from rich.table import Table  # noqa: PLC0415
+
     if not rows:
         return
     console = Console(markup=False, highlight=False)
@@ -58,8 +61,19 @@ def print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
     console.print(table)
 
 
+def postgres_errors() -> "tuple[type[psycopg.Error], ...]":
+    """The class of all errors of Postgres's client, once that is imported: a handler starts without it, sooner."""
+    loaded = sys.modules.get("psycopg")
+    return (loaded.Error,) if loaded else ()
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """What ends a command with a line that says what is wrong; any other exception is our fault."""
+    return (Fault, KafkaException, *postgres_errors())
+
+
 def in_one_line(error: Exception) -> str:
     """What went wrong, without Postgres's DETAIL and HINT, which may quote a row."""
-    if isinstance(error, psycopg.Error):
+    if isinstance(error, postgres_errors()):
         return f"Postgres: {error.diag.message_primary or ' '.join(str(error).split())}"
     return f"Kafka: {' '.join(error.args[0].str().split())}" if isinstance(error, KafkaException) else str(error)

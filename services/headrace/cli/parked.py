@@ -22,7 +22,11 @@ from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings, read_settings
 
-app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(
+    help="What waits because our code broke on it, and what was no command.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Name = Annotated[
     str,

@@ -15,7 +15,7 @@ from headrace.kernel.errors import Misconfigured
 from headrace.reactor.processes import open_processes
 from headrace.settings import read_settings
 
-app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(help="What is under way between aggregates.", no_args_is_help=True, rich_markup_mode=None)
 
 STUCK_S = 60.0
 

@@ -19,7 +19,7 @@ from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings, read_settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(help="The contracts that records are written by.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, Protocol
 
-import psycopg
 import typer
-from confluent_kafka import KafkaException
 from structlog import get_logger
 
-from headrace.cli.options import SHIPPED, AppPath, load_app
+from headrace.cli.options import SHIPPED, AppPath, expected_errors, load_app
 from headrace.collector import collect_seldom
 from headrace.kernel.errors import Fault
 from headrace.observe.health import Health
@@ -82,7 +80,7 @@ def _run(make: Callable[[Settings, Health], Service]) -> None:
             _stop_on_signals(service, health)
             collect_seldom()
             service.run()
-        except (Fault, KafkaException, psycopg.Error):
+        except expected_errors():
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told without its words
             # A traceback would end with the exception's own words, which may quote a record.

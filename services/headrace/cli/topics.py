@@ -10,7 +10,7 @@ from headrace.kafka.topics import create_topics, refuse_other_topics
 from headrace.kernel.errors import Misconfigured
 from headrace.settings import read_settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(help="The topics of the app's aggregates.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
