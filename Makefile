@@ -14,11 +14,12 @@ TAG ?= headrace:dev
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml hatch_build.py services/headrace/avro/compiled.pyx
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m headrace.avro.functions
 	@touch $@
 
 setup: $(READY) ## the virtual environment, from the lock file
@@ -65,7 +66,7 @@ lock: ## write the lock files anew (needs uv on the PATH); the image's have no o
 	$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
 	$(COMPILE) pyproject.toml --extra registry --constraint requirements.lock --output-file deploy/requirements.lock
 	$(COMPILE) pyproject.toml --extra load --extra registry --constraint requirements.lock --output-file deploy/load.lock
-	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/build.lock
+	printf 'hatchling\ncython\nsetuptools\n' | $(COMPILE) - --constraint requirements.lock --output-file deploy/build.lock
 
 deploy-test: $(READY) ## the dev overlay on the cluster that KUBECONFIG names, or that HEADRACE_KUBE starts, under load, verified
 	$(BIN)/python -m headrace_load.cluster

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     profile: Literal["local", "production"] = Field(default="production", validation_alias="HEADRACE_PROFILE")
     """`local` takes one broker and short timeouts; `production` refuses less than three replicas."""
     schemas: Path = Field(default=Path("schemas"), validation_alias="HEADRACE_SCHEMAS")
+    codec: Literal["auto", "compiled", "python"] = Field(default="auto", validation_alias="HEADRACE_CODEC")
+    """What reads and writes records: `auto` is compiled functions where the package was built with them."""
     partitions: int = Field(default=12, ge=1, le=10_000, validation_alias="HEADRACE_PARTITIONS")
     """Partitions of every topic; chosen once, because adding some would move keys."""
     tuning: Literal["latency", "default", "throughput"] = Field(default="default", validation_alias="HEADRACE_TUNING")

@@ -18,7 +18,7 @@ from headrace.kernel.message import CommandMeta, EventMeta, Outcome, Writer
 from headrace.orders.commands import CancelOrder, CreateOrder, PayOrder
 from headrace.orders.decider import Order
 from headrace.orders.events import Line, OrderPaid
-from messages import commands, messages, outcomes, records, shipped_catalogue, shipped_codec
+from messages import commands, messages, outcomes, records, shipped_catalogue
 
 META = CommandMeta(command_id="c", aggregate_id="o-1")
 EVENT_META = EventMeta(1, "orders/o-1/1", "o-1", 0, "c", 0, "c", "c", None, Writer("test", 0))
@@ -53,16 +53,16 @@ def as_fields(body: Any, meta: Any, state: Any) -> dict[str, Any]:
 
 
 @given(records())
-def test_every_record_is_read_as_it_was_written(record: Record) -> None:
+def test_every_record_is_read_as_it_was_written(codec: Codec, record: Record) -> None:
     body, meta, state = record
-    decoded = shipped_codec().decode(shipped_codec().encode(body, meta, state))
+    decoded = codec.decode(codec.encode(body, meta, state))
     assert (decoded.body, decoded.meta, decoded.state) == (body, meta, state)
 
 
 @given(records())
-def test_the_composed_schema_explains_the_same_bytes(record: Record) -> None:
+def test_the_composed_schema_explains_the_same_bytes(codec: Codec, record: Record) -> None:
     body, meta, state = record
-    frame = shipped_codec().encode(body, meta, state)
+    frame = codec.encode(body, meta, state)
     contract = shipped_catalogue().by_id[int.from_bytes(frame[1:PREFIX_LENGTH], "big")]
     source = BytesIO(frame[PREFIX_LENGTH:])
     assert schemaless_reader(source, whole(contract), None) == as_fields(body, meta, state)
@@ -70,25 +70,26 @@ def test_the_composed_schema_explains_the_same_bytes(record: Record) -> None:
 
 
 @given(records())
-def test_what_another_library_writes_by_the_composed_schema_is_read(record: Record) -> None:
+def test_what_another_library_writes_by_the_composed_schema_is_read(codec: Codec, record: Record) -> None:
     body, meta, state = record
     names = {contract.name: contract for contract in shipped_catalogue().contracts}
     contract = names[type(body).__name__]
     target = BytesIO()
     schemaless_writer(target, whole(contract), as_fields(body, meta, state))
-    decoded = shipped_codec().decode(framed(contract, target.getvalue()))
+    decoded = codec.decode(framed(contract, target.getvalue()))
     assert (decoded.contract, decoded.body, decoded.meta, decoded.state) == (contract, body, meta, state)
 
 
 @given(messages(EventMeta), messages(OrderPaid), messages(Order))
-def test_the_version_can_be_peeked(meta: EventMeta, event: OrderPaid, state: Order) -> None:
-    frame = shipped_codec().encode(event, meta, state)
-    assert peek_version(frame) == meta.version == shipped_codec().decode(frame).meta.version
+def test_the_version_can_be_peeked(codec: Codec, meta: EventMeta, event: OrderPaid, state: Order) -> None:
+    frame = codec.encode(event, meta, state)
+    assert peek_version(frame) == meta.version == codec.decode(frame).meta.version
 
 
 @given(messages(EventMeta), messages(OrderPaid), messages(Order))
-def test_the_state_of_an_event_is_read_when_it_is_asked_for(meta: EventMeta, event: OrderPaid, state: Order) -> None:
-    codec = shipped_codec()
+def test_the_state_of_an_event_is_read_when_it_is_asked_for(
+    codec: Codec, meta: EventMeta, event: OrderPaid, state: Order
+) -> None:
     frame = codec.encode(event, meta, state)
     early = codec.decode_event(frame)
     assert (early.meta, early.body) == (meta, event)
@@ -111,10 +112,10 @@ def test_what_is_no_event_is_not_read_as_one(codec: Codec) -> None:
 
 
 @given(outcomes())
-def test_the_command_and_the_time_of_an_outcome_can_be_peeked(outcome: Outcome) -> None:
-    frame = shipped_codec().encode(outcome)
+def test_the_command_and_the_time_of_an_outcome_can_be_peeked(codec: Codec, outcome: Outcome) -> None:
+    frame = codec.encode(outcome)
     assert peek_outcome(frame) == (outcome.command_id, outcome.occurred_at)
-    assert shipped_codec().decode(frame).body == outcome
+    assert codec.decode(frame).body == outcome
 
 
 @pytest.mark.parametrize("frame", [b"", b"\0abcd", b"\0abcd" + b"\xff" * 12, b"\0abcd\xff"])
@@ -124,17 +125,17 @@ def test_what_has_no_first_number_cannot_be_peeked(frame: bytes) -> None:
 
 
 @given(commands(), messages(CommandMeta))
-def test_a_resend_with_another_meta_has_the_same_hash(command: tuple[Any, CommandMeta], other: CommandMeta) -> None:
+def test_a_resend_with_another_meta_has_the_same_hash(
+    codec: Codec, command: tuple[Any, CommandMeta], other: CommandMeta
+) -> None:
     body, meta = command
-    codec = shipped_codec()
     hashes = {codec.decode(codec.encode(body, each)).body_hash for each in (meta, other)}
     assert len(hashes) == 1
     assert len(hashes.pop()) == 16
 
 
 @given(st.lists(commands(), min_size=2, max_size=4, unique_by=lambda command: (type(command[0]), repr(command[0]))))
-def test_another_body_has_another_hash(several: list[tuple[Any, CommandMeta]]) -> None:
-    codec = shipped_codec()
+def test_another_body_has_another_hash(codec: Codec, several: list[tuple[Any, CommandMeta]]) -> None:
     hashes = {codec.decode(codec.encode(body, META)).body_hash for body, _ in several}
     assert len(hashes) == len(several)
 

@@ -22,7 +22,7 @@ from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.message import CommandMeta
 from headrace.orders.commands import CancelOrder, CreateOrder, DeliverOrder, PayOrder
-from messages import messages, records, shipped_catalogue, shipped_codec
+from messages import messages, records, shipped_catalogue
 from parts import field, locked, write_part
 
 META = CommandMeta(command_id="c", aggregate_id="o-1")
@@ -91,43 +91,45 @@ def test_an_unknown_schema_id_is_refused_by_a_name_of_its_own(codec: Codec) -> N
 
 
 @given(records())
-def test_a_record_cut_short_anywhere_is_refused(record: Record) -> None:
-    frame = shipped_codec().encode(*record)
+def test_a_record_cut_short_anywhere_is_refused(codec: Codec, record: Record) -> None:
+    frame = codec.encode(*record)
     for length in range(len(frame)):
-        refused(shipped_codec(), frame[:length])
+        refused(codec, frame[:length])
 
 
 @given(records(), st.binary(min_size=1, max_size=8))
-def test_a_record_with_bytes_to_spare_is_refused(record: Record, spare: bytes) -> None:
-    assert f"{len(spare)} bytes too many" in refused(shipped_codec(), shipped_codec().encode(*record) + spare)
+def test_a_record_with_bytes_to_spare_is_refused(codec: Codec, record: Record, spare: bytes) -> None:
+    assert f"{len(spare)} bytes too many" in refused(codec, codec.encode(*record) + spare)
 
 
 @given(st.binary(max_size=400))
-def test_random_bytes_are_refused(frame: bytes) -> None:
-    refused(shipped_codec(), frame)
+def test_random_bytes_are_refused(codec: Codec, frame: bytes) -> None:
+    refused(codec, frame)
 
 
 @given(st.sampled_from(shipped_catalogue().contracts), st.binary(max_size=200))
-def test_random_bytes_after_a_known_id_are_refused_or_are_a_message(contract: Any, rest: bytes) -> None:
-    decoded = read_or_refused(shipped_codec(), b"\0" + contract.id.to_bytes(4, "big") + rest)
+def test_random_bytes_after_a_known_id_are_refused_or_are_a_message(codec: Codec, contract: Any, rest: bytes) -> None:
+    decoded = read_or_refused(codec, b"\0" + contract.id.to_bytes(4, "big") + rest)
     if decoded is not None:
-        assert rebuilt(decoded) == (decoded.meta, decoded.body, decoded.state)
+        assert rebuilt(codec, decoded) == (decoded.meta, decoded.body, decoded.state)
 
 
 @given(records(), st.data())
-def test_a_record_with_some_bytes_changed_is_refused_or_is_a_message(record: Record, data: st.DataObject) -> None:
-    frame = bytearray(shipped_codec().encode(*record))
+def test_a_record_with_some_bytes_changed_is_refused_or_is_a_message(
+    codec: Codec, record: Record, data: st.DataObject
+) -> None:
+    frame = bytearray(codec.encode(*record))
     places = data.draw(st.lists(st.integers(PREFIX_LENGTH, len(frame)), min_size=1, max_size=4))
     for place in places:
         frame[place : place + 1] = data.draw(st.binary(max_size=3))
-    decoded = read_or_refused(shipped_codec(), bytes(frame))
+    decoded = read_or_refused(codec, bytes(frame))
     if decoded is not None:
-        assert rebuilt(decoded) == (decoded.meta, decoded.body, decoded.state)
+        assert rebuilt(codec, decoded) == (decoded.meta, decoded.body, decoded.state)
 
 
-def rebuilt(decoded: Decoded) -> Record:
+def rebuilt(codec: Codec, decoded: Decoded) -> Record:
     """What is read of a message that is written again: what was accepted, can be written."""
-    again = shipped_codec().decode(shipped_codec().encode(decoded.body, decoded.meta, decoded.state))
+    again = codec.decode(codec.encode(decoded.body, decoded.meta, decoded.state))
     return again.meta, again.body, again.state
 
 
@@ -193,8 +195,8 @@ def test_a_meta_that_an_outcome_could_not_repeat_is_refused(codec: Codec) -> Non
 
 @given(messages(CommandMeta))
 @example(META)
-def test_an_empty_body_is_a_body(meta: CommandMeta) -> None:
-    assert shipped_codec().decode(shipped_codec().encode(DeliverOrder(), meta)).body == DeliverOrder()
+def test_an_empty_body_is_a_body(codec: Codec, meta: CommandMeta) -> None:
+    assert codec.decode(codec.encode(DeliverOrder(), meta)).body == DeliverOrder()
 
 
 class Ring(Struct, frozen=True):

@@ -47,7 +47,7 @@ def test_ratios_are_recorded_for_the_handler_and_projectors_of_the_app() -> None
 
 FIGURE = {"min": 4.0, "median": 4.5, "max": 5.0, "values": [4.0, 4.5, 5.0]}
 MACHINE = dict.fromkeys(
-    ("cpu", "cores", "system", "python", "librdkafka", "msgspec", "psycopg", "kafka", "postgres"), "one"
+    ("cpu", "cores", "system", "python", "codec", "librdkafka", "msgspec", "psycopg", "kafka", "postgres"), "one"
 )
 REPORT = {
     "machine": MACHINE,

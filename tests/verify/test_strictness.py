@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from any_schema import Case, as_fields, cases, on_the_wire
 from headrace.app import app
 from headrace.avro.codec import BROKEN, Undecodable
-from headrace.avro.straight import reader_for
+from headrace.avro.functions import BEST
 from headrace.kernel.message import DiscardParked, RedriveParked
 from headrace_load.verify import walk
 from headrace_load.verify.schemas import ENVELOPE, LARGEST_META, NotARecordError
@@ -109,7 +109,7 @@ def test_other_records_and_no_value_are_no_commands_for_both() -> None:
 def test_every_kind_of_schema_is_walked_as_the_handlers_code_reads_it(case: Case, data: st.DataObject) -> None:
     target = BytesIO()
     schemaless_writer(target, parse_schema(on_the_wire(case.schema)), as_fields(data.draw(case.values)))
-    frame, reader, walks = target.getvalue(), reader_for(case.schema, case.type), walk.walker(case.schema)
+    frame, reader, walks = target.getvalue(), BEST.reader_for(case.schema, case.type), walk.walker(case.schema)
     assert walks(frame, 0) == len(frame)
     for _ in range(5):
         changed = data.draw(damaged(frame, 0))

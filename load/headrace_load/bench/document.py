@@ -39,7 +39,7 @@ def write(report: dict[str, Any], path: Path) -> None:
 def as_markdown(report: dict[str, Any], plot: str) -> str:
     """The page."""
     machine = report["machine"]
-    known = ("cpu", "cores", "system", "python", "librdkafka", "msgspec", "psycopg", "kafka", "postgres")
+    known = ("cpu", "cores", "system", "python", "codec", "librdkafka", "msgspec", "psycopg", "kafka", "postgres")
     return TEXT.format(
         repeats=report["repeats"],
         commands=report["commands"],

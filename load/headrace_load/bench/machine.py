@@ -9,6 +9,8 @@ from typing import Any
 import confluent_kafka
 import psycopg
 
+from headrace.avro.functions import functions_called
+from headrace.settings import read_settings
 from headrace_load.bench.stage import Stage
 
 
@@ -25,6 +27,7 @@ def host() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "load_before": [round(load, 2) for load in os.getloadavg()],
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "codec": functions_called(read_settings().codec).name,
         "confluent_kafka": version("confluent-kafka"),
         "librdkafka": confluent_kafka.libversion()[0],
         "fastavro": version("fastavro"),

@@ -14,6 +14,7 @@ from msgspec import Struct
 from headrace.avro.agreement import mismatches
 from headrace.avro.contract import ENVELOPE, Catalogue, Contract
 from headrace.avro.forms import Form, form_of
+from headrace.avro.functions import BEST, Functions
 from headrace.avro.straight.from_bytes import NEAR, far
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
@@ -61,8 +62,14 @@ class Codec:
     """
 
     def __init__(
-        self, app: App, catalogue: Catalogue, written: Mapping[int, int] = NONE, known: Mapping[int, int] = NONE
+        self,
+        app: App,
+        catalogue: Catalogue,
+        written: Mapping[int, int] = NONE,
+        known: Mapping[int, int] = NONE,
+        functions: Functions = BEST,
     ) -> None:
+        self.functions = functions
         types = types_of(app)
         # A field that only the class has would vanish when written, and with it what a restored state should be.
         for disagreement in mismatches(app, catalogue):
@@ -73,7 +80,8 @@ class Codec:
                 kind, state, upcast = types[contract.domain, contract.name]
                 meta = CommandMeta if contract.kind == "command" else EventMeta
                 prefix = written.get(contract.id, contract.id).to_bytes(PREFIX_LENGTH, "big")
-                self._by_id[contract.prefix] = form_of(contract, catalogue, (meta, kind, state), upcast, prefix)
+                kinds = (meta, kind, state)
+                self._by_id[contract.prefix] = form_of(contract, catalogue, kinds, upcast, prefix, functions)
         locked = {number: self._by_id.get(own.to_bytes(PREFIX_LENGTH, "big")) for number, own in known.items()}
         self._by_id |= {number.to_bytes(PREFIX_LENGTH, "big"): form for number, form in locked.items() if form}
         self._by_type = {kind: self._by_id[catalogue.newest[key].prefix] for key, (kind, *_) in types.items()}

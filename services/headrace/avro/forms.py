@@ -11,9 +11,10 @@ from fastavro import schemaless_reader, schemaless_writer
 from msgspec import Struct
 
 from headrace.avro.contract import Catalogue, Contract, split
+from headrace.avro.functions import Functions
 from headrace.avro.guard import as_wanted, as_written
 from headrace.avro.schema import Schema
-from headrace.avro.straight import NotStraight, Piece, reader_for, whole_reader_for, writer_for
+from headrace.avro.straight import NotStraight, Piece
 
 NATIVE: Final = (bytes, date)
 
@@ -53,6 +54,7 @@ def form_of(
     kinds: tuple[Any, Any, Any],
     upcast: Callable[[Any], Any] | None,
     prefix: bytes,
+    functions: Functions,
 ) -> Form:
     """The form of a contract whose meta, body and state become `kinds`; an older one is resolved to the newest.
 
@@ -69,13 +71,13 @@ def form_of(
     return Form(
         contract,
         contract.name,
-        _reader(pieces, wanted),
-        _writer(pieces, prefix) if is_newest else None,
+        _reader(functions, pieces, wanted),
+        _writer(functions, pieces, prefix) if is_newest else None,
         upcast,
         digest=digest_of(contract.name) if contract.kind == "command" else None,
-        read_early=_reader((meta, body, None), wanted) if state else None,
-        read_state=_reader_of_one(*state, wanted[2]) if state else None,
-        write_ready=_writer(pieces, prefix, ready) if is_newest and ready else None,
+        read_early=_reader(functions, (meta, body, None), wanted) if state else None,
+        read_state=_reader_of_one(functions, *state, wanted[2]) if state else None,
+        write_ready=_writer(functions, pieces, prefix, ready) if is_newest and ready else None,
     )
 
 
@@ -84,14 +86,14 @@ def digest_of(name: str) -> Any:
     return hashlib.blake2b(name.encode() + b"\0", digest_size=16)
 
 
-def _reader(pieces: Pieces, wanted: tuple[Schema | None, ...]) -> Reader:
+def _reader(functions: Functions, pieces: Pieces, wanted: tuple[Schema | None, ...]) -> Reader:
     """One straight-line function where that can be made, else a piece after the other."""
     if not any(wanted):
         try:
-            return whole_reader_for(*pieces)
+            return functions.whole_reader_for(*pieces)
         except NotStraight:
             pass
-    readers = [piece and _reader_of_one(*piece, newer) for piece, newer in zip(pieces, wanted, strict=True)]
+    readers = [piece and _reader_of_one(functions, *piece, newer) for piece, newer in zip(pieces, wanted, strict=True)]
 
     def read(frame: bytes, at: int) -> Parts:
         found: list[Any] = []
@@ -103,11 +105,11 @@ def _reader(pieces: Pieces, wanted: tuple[Schema | None, ...]) -> Reader:
     return read
 
 
-def _reader_of_one(writer: Schema, kind: type, wanted: Schema | None) -> ReaderOfOne:
+def _reader_of_one(functions: Functions, writer: Schema, kind: type, wanted: Schema | None) -> ReaderOfOne:
     """Straight-line where a record is read as it was written, fastavro where it is resolved to a newer schema."""
     if wanted is None:
         try:
-            return reader_for(writer, kind)
+            return functions.reader_for(writer, kind)
         except NotStraight:
             pass
     written, resolved = as_written(writer), wanted and as_wanted(wanted)
@@ -121,12 +123,12 @@ def _reader_of_one(writer: Schema, kind: type, wanted: Schema | None) -> ReaderO
     return read
 
 
-def _writer(pieces: Pieces, prefix: bytes, ready: str = "") -> Callable[..., bytes]:
+def _writer(functions: Functions, pieces: Pieces, prefix: bytes, ready: str = "") -> Callable[..., bytes]:
     """Likewise; the meta, which may be `ready`, is our own and always straight."""
     try:
-        return writer_for(*pieces, prefix, ready)
+        return functions.writer_for(*pieces, prefix, ready)
     except NotStraight:
-        write_meta = writer_for(pieces[0], None, None, prefix, ready)
+        write_meta = functions.writer_for(pieces[0], None, None, prefix, ready)
         schemas = [piece and as_written(piece[0]) for piece in pieces[1:]]
 
     def write(*values: Any) -> bytes:

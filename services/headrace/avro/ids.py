@@ -16,6 +16,7 @@ from structlog import get_logger
 
 from headrace.avro.codec import Codec, types_of
 from headrace.avro.contract import ENVELOPE, Catalogue, Contract, read_lock
+from headrace.avro.functions import functions_called
 from headrace.avro.registry import NotThere, Registry, patiently
 from headrace.avro.schema import canonical, definitions, standing_alone
 from headrace.kernel.app import App
@@ -57,8 +58,9 @@ def open_codec(app: App, settings: Settings, health: Health | None = None) -> Co
 
 def codec_with(app: App, settings: Settings, ids: Ids | None) -> Codec:
     """The app's codec by the lock file as it is now."""
-    catalogue = read_lock(settings.schemas)
-    return Codec(app, catalogue, ids.written, ids.known) if ids else Codec(app, catalogue)
+    catalogue, functions = read_lock(settings.schemas), functions_called(settings.codec)
+    written, known = (ids.written, ids.known) if ids else ({}, {})
+    return Codec(app, catalogue, written, known, functions)
 
 
 def fetched_ids(app: App, settings: Settings, health: Health | None = None) -> Ids | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from msgspec import Struct, structs
 
 from headrace.avro.codec import BROKEN, Codec, Decoded, Undecodable, unencodable
-from headrace.avro.straight.to_bytes import LONG, NEAREST, SIZE, long, text, text_or_null
+from headrace.avro.straight.to_bytes import LONG, NEAREST, SIZE, text
 from headrace.handler.notes import Headers
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import EventTooLarge, KeyParked, Rejected
@@ -71,9 +71,10 @@ class Replies:
         self._event_writers = {kind: (kind.__name__, codec.ready_writer(kind)) for kind in aggregate.event_types}
         self._write_outcome = codec.ready_writer(Outcome)
         commands = (*aggregate.command_types, RedriveParked, DiscardParked)
+        self._long, self._text, self._text_or_null = codec.functions.singles
         self._command_names = {kind: text(kind.__name__) for kind in commands}
-        self._writer = text(writer.instance) + long(writer.restored_to)
-        self._at, self._at_bytes = 0, long(0)
+        self._writer = text(writer.instance) + self._long(writer.restored_to)
+        self._at, self._at_bytes = 0, self._long(0)
         self._accepted = {kind: (kind.__name__, ACCEPTED, "") for kind in commands}
         self.told = Tally()
 
@@ -90,7 +91,7 @@ class Replies:
             kind, write = self._event_writers.get(type(event)) or self._refuse_foreign(event)
             try:
                 frame = write(
-                    LONG[number] if number < NEAREST else long(number),
+                    LONG[number] if number < NEAREST else self._long(number),
                     SIZE[len(event_id)] + event_id,
                     name,
                     when,
@@ -119,7 +120,10 @@ class Replies:
         verdict, told = ACCEPTANCE, self._accepted[type(decoded.body)]
         if refusal is not None:
             result, code, message = self._verdict(refusal)
-            verdict, told = (text(result), text_or_null(code), text_or_null(message)), (told[0], result, code)
+            verdict, told = (
+                (text(result), self._text_or_null(code), self._text_or_null(message)),
+                (told[0], result, code),
+            )
         written = self._outcome(decoded, self._asked(decoded.meta, offset, at), verdict, version, 0)
         self.told.commands.append(told)
         return written
@@ -131,6 +135,7 @@ class Replies:
 
     def _asked(self, meta: CommandMeta, offset: int, at: int) -> Asked:
         """What the records of an answer repeat of its command."""
+        long, text = self._long, self._text
         if at != self._at:  # many records of a batch have one time
             self._at, self._at_bytes = at, long(at)
         command_id = text(meta.command_id)
@@ -141,7 +146,7 @@ class Replies:
             LONG[offset] if offset < NEAREST else long(offset),
             text(meta.correlation_id) if meta.correlation_id else command_id,
             text(meta.causation_id) if meta.causation_id else command_id,
-            text_or_null(meta.actor),
+            self._text_or_null(meta.actor),
         )
 
     def _outcome(self, decoded: Decoded, asked: Asked, verdict: Verdict, version: int, events: int) -> bytes:
@@ -158,8 +163,8 @@ class Replies:
             result,
             code,
             message,
-            LONG[version] if version < NEAREST else long(version),
-            LONG[events] if events < NEAREST else long(events),
+            LONG[version] if version < NEAREST else self._long(version),
+            LONG[events] if events < NEAREST else self._long(events),
             FALSE,
             actor,
             correlation_id,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from headrace.avro.straight.from_bytes import LARGEST_INT, SMALLEST_INT
+from headrace.avro.straight.shape import Choice
 
 GROUP: Final = 2**14  # what two bytes of a number hold
 WITHIN_GROUP: Final = GROUP - 1
@@ -81,6 +82,15 @@ class Values(dict[Any, bytes]):
         raise ValueError(f"{value!r} is none of {', '.join(map(repr, self))}")
 
 
+def values_of(shape: Choice) -> Values:
+    """The bytes of each value that there is."""
+    if shape.kind == "enum":
+        return Values({value: long(shape.symbols.index(symbol)) for symbol, value in shape.values.items()})
+    if shape.kind == "string":
+        return Values({value: text(key) for key, value in shape.values.items()})
+    return Values({value: long(number) for number, value in shape.values.items()})
+
+
 def misfit(value: object, wanted: str) -> TypeError:
     """The error of a value that is not what its schema wants."""
     return TypeError(f"{type(value).__name__} for {wanted}")
@@ -138,5 +148,8 @@ _DOUBLE: Final = struct.Struct("<d")
 
 
 def among(value: object, values: dict[Any, bytes]) -> bool:
-    """Whether it is one of the few values that there are."""
-    return type(value).__hash__ is not None and not isinstance(value, bool) and value in values
+    """Whether it is one of the few values that there are; what has no hash, as a record with a list, is none."""
+    try:
+        return not isinstance(value, bool) and value in values
+    except TypeError:
+        return False

@@ -264,10 +264,4 @@ def _stem(x: str) -> str:
 
 def _bytes_of(source: Source, shape: Choice) -> str:
     """The table of the few values' bytes."""
-    if shape.kind == "enum":
-        made = {value: to_bytes.long(shape.symbols.index(symbol)) for symbol, value in shape.values.items()}
-    elif shape.kind == "string":
-        made = {value: to_bytes.long(len(text.encode())) + text.encode() for text, value in shape.values.items()}
-    else:
-        made = {value: to_bytes.long(number) for number, value in shape.values.items()}
-    return source.constant("VALUES", to_bytes.Values(made))
+    return source.constant("VALUES", to_bytes.values_of(shape))
