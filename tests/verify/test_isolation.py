@@ -1,6 +1,6 @@
 """What only a reader of uncommitted records sees."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
@@ -37,8 +37,8 @@ def test_what_only_the_uncommitted_reader_sees_is_told_apart(past: Past, part: P
     ghost = record_of(past, "outcomes", 0)._replace(offset=3)
     open_still = ghost._replace(offset=99)
 
-    def others(known: Sequence[int]) -> Iterator[Record | int]:
-        yield from known
+    def others(known: set[int]) -> Iterator[Record]:
+        known.clear()
         yield from (ghost, open_still)
 
     assert hidden(part, "outcomes", others, check) == [ghost]
@@ -49,7 +49,7 @@ def test_what_only_the_uncommitted_reader_sees_is_told_apart(past: Past, part: P
 @pytest.mark.parametrize("kind", ["events", "outcomes"])
 def test_a_committed_record_that_is_not_among_all_records_is_named(part: Partition, kind: str) -> None:
     check = Check("", "")
-    hidden(part, kind, lambda known: known[:-1], check)
+    hidden(part, kind, lambda known: known.intersection_update([max(known)]) or (), check)
     [problem] = check.problems
     assert f"orders.{kind}[0]: 1 committed records are not among all records" in problem
 
@@ -59,7 +59,7 @@ def test_an_event_that_compaction_took_between_the_two_readings_is_fine(part: Pa
     older = [event.offset for event in part.events if event.offset not in newest]
     assert older
     check = Check("", "")
-    hidden(part, "events", lambda known: [offset for offset in known if offset not in older], check)
+    hidden(part, "events", lambda known: known.intersection_update(older) or (), check)
     assert check.problems == []
 
 

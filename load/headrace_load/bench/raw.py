@@ -86,7 +86,9 @@ def _repeated(measure: Callable[[], Spent]) -> Spent:
 
 
 def _produce_once(stage: Stage, frames: list[Frame]) -> Spent:
-    producer = Producer(producer_config(stage.settings))
+    settings = producer_config(stage.settings)
+    room = max(settings["queue.buffering.max.messages"], len(frames))
+    producer = Producer(settings | {"queue.buffering.max.messages": room})
     producer.list_topics(RAW, TIMEOUT_S)
     began, cpu_began = time.perf_counter(), time.process_time()
     for partition, key, value in frames:

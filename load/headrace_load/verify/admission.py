@@ -18,13 +18,16 @@ SKEW_MS: Final = 60_000
 def admission(part: Partition, check: Check, window_ms: int) -> None:
     """A command is accepted at the version that it expects and in its time only, and refused only for missing them."""
     outcomes = decisive(part)
+    expecting = issued = 0
     for command in part.commands:
         outcome = outcomes.get(command.offset)
         if outcome is None or outcome.repeated or outcome.code == REUSED or outcome.result == PARKED:
             continue
         for problem in (*_wrong_version(command, outcome), *_wrong_time(command, outcome, window_ms)):
             check.problem(f"{part.place('commands', command.offset)} ({command.aggregate_id}): {problem}")
-        check.count(expecting=command.expected_version is not None, issued=command.issued_at is not None)
+        expecting += command.expected_version is not None
+        issued += command.issued_at is not None
+    check.count(expecting=expecting, issued=issued)
 
 
 def _wrong_version(command: Command, outcome: Outcome) -> Iterator[str]:

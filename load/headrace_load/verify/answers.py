@@ -1,7 +1,8 @@
 """Checks of commands against what they led to: one answer each, events exactly as answered, no effect twice."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from headrace_load.verify.parking import ALONE, ENGINE, KEY, PARKED, REUSED, by_key, decisive, waiting
@@ -10,6 +11,9 @@ from headrace_load.verify.report import Check
 
 ACCEPTED: Final = "accepted"
 REFUSED: Final = "refused"
+
+Place = Callable[[], str]
+"""How a record is named: made only where something is wrong, as a log has millions."""
 
 
 def answers(part: Partition, check: Check) -> None:
@@ -25,7 +29,7 @@ def answers(part: Partition, check: Check) -> None:
         answered, aside = outcomes.pop(command.offset, []), parked.pop(command.offset, [])
         if command.offset >= (part.committed or 0) and not answered and not aside:
             continue  # still to come: `positions` says so
-        place = part.place("commands", command.offset)
+        place = partial(part.place, "commands", command.offset)
         if command.offset in queued and command.type not in ENGINE and command.type:
             _one(check, place, "parked record", aside, 1)
             if command.offset >= outcomes_from:
@@ -34,10 +38,10 @@ def answers(part: Partition, check: Check) -> None:
             _one(check, place, "outcome", answered, 0 if command.offset < outcomes_from else 1)
             _one(check, place, "parked record", aside, 0)
             if answered and answered[0].result == PARKED and not answered[0].repeated and parked_from == 0:
-                check.problem(f"{place} is answered as parked, and is not")
+                check.problem(f"{place()} is answered as parked, and is not")
         else:
-            _one(check, f"{place} ({command.why})", "outcome", answered, 0)
-            _one(check, f"{place} ({command.why})", "parked record", aside, 0 if command.offset < parked_from else 1)
+            _one(check, place, "outcome", answered, 0, command.why)
+            _one(check, place, "parked record", aside, 0 if command.offset < parked_from else 1, command.why)
         _compare(part, check, command, answered, aside)
     for offset in sorted(outcomes.keys() | parked.keys()):
         if offset >= part.ends["commands"].low:
@@ -112,18 +116,21 @@ def resends(part: Partition, check: Check, window_ms: int) -> None:
     check.count(command_ids=len(firsts))
 
 
-def _one(check: Check, place: str, what: str, found: list[Outcome] | list[Parked], wanted: int) -> None:
+def _one(
+    check: Check, place: Place, what: str, found: list[Outcome] | list[Parked], wanted: int, why: str = ""
+) -> None:
     if len(found) != wanted:
         offsets = ", ".join(str(record.offset) for record in found) or "none"
-        check.problem(f"{place} has {len(found)} {what}s instead of {wanted} (offsets: {offsets})")
+        where = f"{place()} ({why})" if why else place()
+        check.problem(f"{where} has {len(found)} {what}s instead of {wanted} (offsets: {offsets})")
 
 
-def _check_parked(check: Check, place: str, answered: list[Outcome], *, released: bool) -> None:
+def _check_parked(check: Check, place: Place, answered: list[Outcome], *, released: bool) -> None:
     """A command that is parked is answered so first, and once more when it is released."""
     _one(check, place, "outcome", answered, 2 if released else 1)
     for outcome, first in zip(answered, (True, False), strict=False):
         if (outcome.result == PARKED) != first or outcome.repeated:
-            check.problem(f"{place} is parked, and its {'first' if first else 'last'} outcome is {outcome.result}")
+            check.problem(f"{place()} is parked, and its {'first' if first else 'last'} outcome is {outcome.result}")
 
 
 def _compare(

@@ -1,7 +1,9 @@
 """Checks of the events by themselves: their versions, their copy in the journal, what their meta claims."""
 
+from collections.abc import Iterator
+
 from headrace_load.verify.parking import by_key
-from headrace_load.verify.records import Event, Partition
+from headrace_load.verify.records import Command, Event, Partition
 from headrace_load.verify.report import Check
 
 JOURNAL = "journal"
@@ -45,14 +47,19 @@ def journal(part: Partition, check: Check) -> None:
     reached = checkpoint.next_offset if checkpoint else 0
     newest = {event.aggregate_id: event.offset for event in part.events}
     for event in part.events:
-        place = f"{part.place('events', event.offset)} ({event.aggregate_id} version {event.version})"
         for difference in event.differences:
-            check.problem(f"{place}: {difference}")
+            check.problem(f"{part.of_event(event)}: {difference}")
         if not event.in_journal and event.offset < reached:
-            check.problem(f"{place} is missing in the journal, which claims to hold all below offset {reached}")
-        last = newest[event.aggregate_id] == event.offset and event.aggregate_id not in part.erased
-        if not event.in_topic and last:
-            check.problem(f"{place} is in the journal and not in the topic, although nothing newer replaces it there")
+            check.problem(
+                f"{part.of_event(event)} is missing in the journal, which claims to hold all below offset {reached}"
+            )
+        if event.in_topic or newest[event.aggregate_id] != event.offset:
+            continue
+        if event.aggregate_id not in part.erased:
+            check.problem(
+                f"{part.of_event(event)} is in the journal and not in the topic, although nothing newer replaces it "
+                f"there"
+            )
     check.count(
         in_topic=sum(event.in_topic for event in part.events),
         in_journal=sum(event.in_journal for event in part.events),
@@ -70,27 +77,31 @@ def facts(part: Partition, check: Check) -> None:
     command_offset = -1
     with_command = 0
     for event in part.events:
-        place = part.place("events", event.offset)
-        if event.strange_id:
-            event_id = f"{part.domain}/{event.aggregate_id}/{event.version}"
-            check.problem(f"{place}: its event id is {event.strange_id!r}, not {event_id!r}")
         if event.command_offset < command_offset and event.command_offset not in parked:
+            place = part.place("events", event.offset)
             check.problem(f"{place}: its command offset is {event.command_offset}, after {command_offset}")
         command_offset = max(command_offset, event.command_offset)
         command = commands.get(event.command_offset)
-        if command is None:
-            continue
-        with_command += 1
-        if event.occurred_at != command.log_time:
-            check.problem(f"{place}: it occurred at {event.occurred_at}, its command was logged at {command.log_time}")
-        if (event.command_id, event.aggregate_id) != (command.command_id, command.aggregate_id):
-            check.problem(
-                f"{place}: it names command {event.command_id} for {event.aggregate_id}, at offset "
-                f"{event.command_offset} lies {command.command_id or 'no command'} for {command.aggregate_id or '-'}"
-            )
-        elif event.told != command.told:
-            check.problem(f"{place}: its actor, correlation or causation is not that of its command")
+        with_command += command is not None
+        for problem in _wrong_facts(part, event, command):
+            check.problem(f"{part.place('events', event.offset)}: {problem}")
     check.count(events=len(part.events), with_command=with_command)
+
+
+def _wrong_facts(part: Partition, event: Event, command: Command | None) -> Iterator[str]:
+    if event.strange_id:
+        yield f"its event id is {event.strange_id!r}, not {f'{part.domain}/{event.aggregate_id}/{event.version}'!r}"
+    if command is None:
+        return
+    if event.occurred_at != command.log_time:
+        yield f"it occurred at {event.occurred_at}, its command was logged at {command.log_time}"
+    if (event.command_id, event.aggregate_id) != (command.command_id, command.aggregate_id):
+        yield (
+            f"it names command {event.command_id} for {event.aggregate_id}, at offset {event.command_offset} lies "
+            f"{command.command_id or 'no command'} for {command.aggregate_id or '-'}"
+        )
+    elif event.told != command.told:
+        yield "its actor, correlation or causation is not that of its command"
 
 
 def writers(part: Partition, check: Check) -> None:

@@ -1,26 +1,22 @@
 """Check of what readers of committed records do not see: aborted transactions, and nothing that was committed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from headrace_load.verify.reading import read_outcomes, read_parked
 from headrace_load.verify.records import Partition, Record
 from headrace_load.verify.report import Check
 from headrace_load.verify.schemas import NotARecordError, Schemas
 
-Others = Callable[[Sequence[int]], Iterable[Record | int]]
-"""All records of a topic by an uncommitted reader; of those whose offsets it is given, only the offset."""
+Others = Callable[[set[int]], Iterable[Record]]
+"""All records of a topic by an uncommitted reader but those at the offsets that it is given; it leaves in them what was
+not there."""
 
 
 def hidden(part: Partition, kind: str, others: Others, check: Check) -> list[Record]:
     """The records of a topic below its stable end that only a reader of uncommitted records sees."""
     visible, stable = part.visible[kind], part.ends[kind].stable
-    found, seen = [], set()
-    for record in others(visible):
-        if isinstance(record, int):
-            seen.add(record)
-        elif record.offset < stable:
-            found.append(record)
-    missing = set(visible) - seen
+    missing = set(visible)
+    found = [record for record in others(missing) if record.offset < stable]
     if missing and kind == "events":
         # Compaction may have come between the two readings: it leaves each aggregate's newest.
         missing &= set({event.aggregate_id: event.offset for event in part.events if event.in_topic}.values())

@@ -8,6 +8,7 @@ PROJECTOR: Final = "order_statistics_v1"
 TABLE: Final = "order_statistics_v1.order_statistics"
 KEY: Final = ("partition", "business_date", "currency")
 SUMMED: Final = ("created", "paid", "shipped", "delivered", "cancelled", "sold", "revenue", "refunds_owed")
+STEPS: Final = {f"Order{step.title()}": tuple(int(step == column) for column in SUMMED[:5]) for step in SUMMED[:5]}
 # What readers see under the plain name.
 SEEN: Final = "public.order_statistics"
 SEEN_KEY: Final = KEY[1:]
@@ -23,11 +24,10 @@ def key(partition: int, _name: str, _event: Fields, order: Order) -> tuple[Any, 
 
 def adds(name: str, event: Fields, order: Order) -> tuple[int, ...]:
     """What an event adds to its row, in the order of SUMMED; `order` is as it is after the event."""
-    step = name.removeprefix("Order").lower()
-    paid = event["amount"] if step == "paid" else 0
-    back = event["refund_owed"] if step == "cancelled" else 0
-    sold = {"paid": 1, "cancelled": -1 if order.payment_id is not None else 0}.get(step, 0)
-    return (*(int(column == step) for column in SUMMED[:5]), sold, paid - back, back)
+    paid = event["amount"] if name == "OrderPaid" else 0
+    back = event["refund_owed"] if name == "OrderCancelled" else 0
+    sold = 1 if name == "OrderPaid" else -(name == "OrderCancelled" and order.payment_id is not None)
+    return (*STEPS[name], sold, paid - back, back)
 
 
 def seen(rows: Rows) -> Rows:

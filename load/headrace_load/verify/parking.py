@@ -89,7 +89,6 @@ def _wrong_order(part: Partition) -> Iterator[str]:
     queues: defaultdict[str, list[int]] = defaultdict(list)
     for outcome in part.outcomes:
         offset, queue = outcome.command_offset, queues[outcome.aggregate_id]
-        place = part.place("outcomes", outcome.offset)
         if outcome.repeated or outcome.code == REUSED or outcome.command_type in ENGINE:
             continue
         if outcome.result == PARKED:
@@ -98,12 +97,12 @@ def _wrong_order(part: Partition) -> Iterator[str]:
             queue.pop(0)
         elif queue and queue[0] < offset:
             yield (
-                f"{place}: command offset {offset} of {outcome.aggregate_id} is {outcome.result}, while command offset "
-                f"{queue[0]} waits before it"
+                f"{part.place('outcomes', outcome.offset)}: command offset {offset} of {outcome.aggregate_id} is "
+                f"{outcome.result}, while command offset {queue[0]} waits before it"
             )
             queue[:] = [waits for waits in queue if waits != offset]
         elif outcome.code == DISCARDED and part.ends["outcomes"].low == 0:
-            yield f"{place}: command offset {offset} is discarded, and was not parked"
+            yield f"{part.place('outcomes', outcome.offset)}: command offset {offset} is discarded, and was not parked"
     if part.ends["outcomes"].low == part.ends["parked"].low == 0:
         told, kept = {name: queue for name, queue in queues.items() if queue}, waiting(part)
         for name in sorted(told.keys() | kept.keys()):
@@ -120,9 +119,10 @@ def _passed(part: Partition) -> Iterator[str]:
     first = {name: queue[0] for name, queue in waiting(part).items()}
     for event in part.events:
         name, offset = event.aggregate_id, event.command_offset
-        place = f"{part.place('events', event.offset)} ({name} version {event.version})"
-        if offset < newest.get(name, -1):
-            yield f"{place} comes from command offset {offset}, the one before it from {newest[name]}"
-        newest[name] = max(offset, newest.get(name, -1))
+        before = newest.get(name, -1)
+        if offset < before:
+            yield f"{part.of_event(event)} comes from command offset {offset}, the one before it from {before}"
+        else:
+            newest[name] = offset
         if name in first and offset >= first[name]:
-            yield f"{place} comes from command offset {offset}, while {first[name]} waits"
+            yield f"{part.of_event(event)} comes from command offset {offset}, while {first[name]} waits"

@@ -1,10 +1,16 @@
 """Check of stored positions: within their topic, beyond what was applied, and at the end when all is quiet."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from operator import attrgetter
+from typing import Final
 
 from headrace_load.verify.history import JOURNAL
 from headrace_load.verify.records import Checkpoint, Partition
 from headrace_load.verify.report import Check
+
+OFFSET: Final = attrgetter("offset")
+COMMAND_OFFSET: Final = attrgetter("command_offset")
 
 
 def positions(part: Partition, check: Check, projectors: tuple[str, ...]) -> None:
@@ -37,13 +43,15 @@ def _wrong_checkpoint(part: Partition, projector: str, checkpoint: Checkpoint | 
     next_offset, end = checkpoint.next_offset, part.ends["events"].stable
     if next_offset > end:
         yield f"next offset {next_offset} is past the end of what is committed, {end}"
-    behind = [event.offset for event in part.events if event.in_topic and event.offset >= next_offset]
+    reached = bisect_left(part.events, next_offset, key=OFFSET)
+    later = part.events[reached:]
+    behind = [event.offset for event in later if event.in_topic]
     if behind:
         yield f"next offset {next_offset} is {len(behind)} events behind the newest, offset {behind[-1]}"
-    ahead = [event.offset for event in part.events if event.in_journal and event.offset >= next_offset]
+    ahead = [event.offset for event in later if event.in_journal]
     if ahead and projector == JOURNAL:
         yield f"next offset {next_offset} is not past the newest journaled event, offset {ahead[-1]}"
-    applied = max((event.command_offset for event in part.events if event.offset < next_offset), default=-1)
+    applied = max(map(COMMAND_OFFSET, part.events[:reached]), default=-1)
     if checkpoint.command_offset != applied:
         yield f"command offset {checkpoint.command_offset} is not the newest applied one, {applied}"
 

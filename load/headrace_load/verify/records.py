@@ -180,3 +180,7 @@ class Partition:
     def place(self, kind: str, offset: int) -> str:
         """How a record is named in a report."""
         return f"{self.domain}.{kind}[{self.number}] offset {offset}"
+
+    def of_event(self, event: Event) -> str:
+        """How an event is named in a report."""
+        return f"{self.place('events', event.offset)} ({event.aggregate_id} version {event.version})"

@@ -1,6 +1,7 @@
 """Check of tables whose rows are no aggregate's own: what each partition has, and what readers see of that."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from operator import add
 from typing import Any, Final
 
 from headrace_load.verify import order_statistics, statements, transfer_volumes
@@ -39,7 +40,7 @@ class Sums:
             return
         adds = self._model.adds(event.form.name, event.fields, aggregate)
         before = self.rows.get(key)
-        self.rows[key] = tuple(map(sum, zip(before, adds, strict=True))) if before else adds
+        self.rows[key] = tuple(map(add, before, adds)) if before else adds
 
     def compare(self, database: Database, check: Check) -> None:
         """Note how the table, and what readers see of it, differ from what they must be."""

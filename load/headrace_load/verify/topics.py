@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import (
@@ -38,6 +38,8 @@ READER: Final = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 10,
+    # The default sits a full second out whenever the queue is full, and a small queue is full all the time.
+    "fetch.queue.backoff.ms": 5,
     "fetch.message.max.bytes": 2_000_000,
     # Enough to keep the reader busy, little enough to keep memory flat: small records need several times their size.
     "queued.max.messages.kbytes": 4_096,
@@ -95,19 +97,17 @@ class Topics:
 
     def records(self, topic: str, partition: int, ends: Ends) -> Iterator[Record]:
         """The committed records of a partition, oldest first; read one partition to its end before the next."""
-        return map(_record, _messages(self._reader(), TopicPartition(topic, partition, ends.low), ends.stable))
+        for chunk in _chunks(self._reader(), TopicPartition(topic, partition, ends.low), ends.stable):
+            yield from map(_record, chunk)
 
-    def others(self, topic: str, partition: int, ends: Ends, known: Iterable[int]) -> Iterator[Record | int]:
-        """All records, those open and aborted ones too; of the `known`, rising offsets, only the offset."""
-        ahead = iter(known)
-        expected = next(ahead, ends.high)
-        for message in _messages(
-            self._reader("read_uncommitted"), TopicPartition(topic, partition, ends.low), ends.high
-        ):
-            offset = message.offset()
-            while expected < offset:
-                expected = next(ahead, ends.high)
-            yield offset if offset == expected else _record(message)
+    def others(self, topic: str, partition: int, ends: Ends, known: set[int]) -> Iterator[Record]:
+        """All records but those at `known` offsets, open and aborted ones too; `known` keeps what was not there."""
+        reader = self._reader("read_uncommitted")
+        for chunk in _chunks(reader, TopicPartition(topic, partition, ends.low), ends.high):
+            offsets = {message.offset() for message in chunk}
+            if not offsets <= known:
+                yield from (_record(message) for message in chunk if message.offset() not in known)
+            known -= offsets
 
     def _reader(self, level: str = "read_committed", group: str = "headrace.verify") -> Consumer:
         """A reader of committed or of all records; it asks for its group's offsets, and never joins the group."""
@@ -159,20 +159,24 @@ def _once_settled(ask: Callable[[], ResultT]) -> ResultT:
             time.sleep(0.1)
 
 
-def _messages(consumer: Consumer, place: TopicPartition, end: int) -> Iterator[Any]:
+def _chunks(consumer: Consumer, place: TopicPartition, end: int) -> Iterator[list[Any]]:
     if place.offset >= end:
         return
     consumer.assign([place])
     moved = time.monotonic()
     while time.monotonic() - moved < STALLED_S:
-        for message in _next_messages(consumer):
-            error = message.error()
-            if error is None and message.offset() < end:
-                yield message
-            if _is_end(message, error, end):
-                consumer.unassign()
-                return
-            moved = time.monotonic()
+        if not (came := _next_messages(consumer)):
+            continue
+        at_end = any(_is_end(message, error, end) for message in came if (error := message.error()) is not None)
+        found = [message for message in came if message.error() is None]
+        if found and found[-1].offset() + 1 >= end:
+            at_end = True
+            found = [message for message in found if message.offset() < end]
+        yield found
+        if at_end:
+            consumer.unassign()
+            return
+        moved = time.monotonic()
     raise CannotVerify(f"{place.topic}[{place.partition}] cannot be read to its end, offset {end}: is a broker down?")
 
 
@@ -186,10 +190,8 @@ def _record(message: Any) -> Record:
     return Record(message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers())
 
 
-def _is_end(message: Any, error: KafkaError | None, end: int) -> bool:
-    """Whether there is nothing after this message; markers and aborted records leave only the end event to tell."""
-    if error is None:
-        return bool(message.offset() + 1 >= end)
+def _is_end(message: Any, error: KafkaError, end: int) -> bool:
+    """Whether this is the event of the end: where markers and aborted records come last, nothing else tells of it."""
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the constant's public name
         return bool(message.offset() >= end)
     if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):  # noqa: SLF001
