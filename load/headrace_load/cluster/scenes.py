@@ -15,8 +15,10 @@ PROJECTOR: Final = "project-orders"
 ROLLED: Final = (HANDLER, PROJECTOR, "project-journal")
 PAIR: Final = 2
 SEVERAL: Final = 3
-SMALL: Final = "HEADRACE_BATCH_SIZE=10"
-"""Transactions so small that one machine can send more than a process answers."""
+SMALL: Final = {HANDLER: 10, PROJECTOR: 1}
+"""Transactions of so few records that one machine can send more than a process answers, or applies."""
+BACKLOG: Final = 15_000
+"""So many events wait for a view's projectors: one by one, they take long enough for many to be started."""
 SCALED_S: Final = 300.0
 SHRUNK_S: Final = 600.0
 STEADY_S: Final = 20.0
@@ -80,12 +82,15 @@ def scaled_up(stage: Stage) -> dict[str, Any]:
     """More commands than one handler answers, and a view whose projector was away: KEDA starts several of each."""
     for workload in (HANDLER, PROJECTOR):
         stage.scale(workload, 1)
-        stage.kubectl.run("set", "env", f"{stage.kind_of(workload)}/{workload}", SMALL)
+        batch = f"HEADRACE_BATCH_SIZE={SMALL[workload]}"
+        stage.kubectl.run("set", "env", f"{stage.kind_of(workload)}/{workload}", batch)
     _until_rolled(stage, HANDLER, PROJECTOR)
     before = {workload: stage.replicas_of(workload) for workload in (HANDLER, PROJECTOR)}
     stage.annotate(HANDLER, "")
     stage.annotate(PROJECTOR, "0")
+    began = stage.events()
     handler_s = wait(lambda: stage.replicas_of(HANDLER) >= SEVERAL, f"{SEVERAL} handlers by lag", SCALED_S)
+    wait(lambda: stage.events() - began >= BACKLOG, f"{BACKLOG:,} events wait for the projectors", SCALED_S)
     stage.annotate(PROJECTOR, "")
     projector_s = wait(lambda: stage.replicas_of(PROJECTOR) >= SEVERAL, f"{SEVERAL} projectors by lag", SCALED_S)
     ready_s = _until_ready(stage, HANDLER, SEVERAL) + _until_ready(stage, PROJECTOR, SEVERAL)

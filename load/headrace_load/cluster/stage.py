@@ -6,12 +6,16 @@ import socket
 import tempfile
 import time
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
 import yaml
+from confluent_kafka.admin import AdminClient
 
 from headrace.app import app
+from headrace.kafka.clients import admin_client
+from headrace.kafka.reading import high_watermarks
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServers
 from headrace.settings import Settings, read_settings
@@ -59,6 +63,10 @@ class Stage:
     def has_keda(self) -> bool:
         """Whether something scales."""
         return "keda.sh" not in self.left_out
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return admin_client(self.settings)
 
     @property
     def settings(self) -> Settings:
@@ -135,6 +143,11 @@ class Stage:
         """How many it is to have now."""
         found: dict[str, Any] = self.kubectl.get(self.kind_of(workload), workload)
         return int(found["spec"]["replicas"])
+
+    def events(self) -> int:
+        """How many records lie in the events of orders, markers and all."""
+        places = [("orders.events", number) for number in range(PARTITIONS)]
+        return sum(high_watermarks(self._admin, places).values())
 
     def all_ready(self) -> bool:
         """Whether each workload has a pod that is ready."""
