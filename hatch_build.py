@@ -1,4 +1,4 @@
-"""Compiles the codec while the package is built, where there is a C compiler; without one all is pure Python."""
+"""Compiles what takes most time, where there is a C compiler when the package is built; else all is pure Python."""
 
 import os
 from pathlib import Path
@@ -6,20 +6,21 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE: Final = Path("services/headrace/avro/compiled.pyx")
+SOURCES: Final = ("services/headrace/avro/compiled.pyx", "services/headrace/postgres/packing.pyx")
 VARIABLE: Final = "HEADRACE_BUILD_CODEC"
 """`compiled` makes a build without the compiled codec fail, `python` leaves it out; else what can be had is taken."""
 
 
 class CompiledCodec(BuildHookInterface[Any]):
-    """Puts the extension module beside its source, from where hatchling takes it into the wheel."""
+    """Puts each extension module beside its source, from where hatchling takes it into the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
         """Compile; a wheel with what comes of it is for one version of Python on one platform."""
         wanted = os.environ.get(VARIABLE)
         os.chdir(self.root)
-        for old in SOURCE.parent.glob("compiled.*.so"):
-            old.unlink()
+        for source in map(Path, SOURCES):
+            for old in source.parent.glob(f"{source.stem}.*.so"):
+                old.unlink()
         if wanted == "python":
             return
         try:
@@ -38,8 +39,15 @@ def compile_codec() -> None:
     from Cython.Build import cythonize  # noqa: PLC0415 - not there where the package is only installed
     from setuptools import Distribution, Extension  # noqa: PLC0415
 
-    extension = Extension("headrace.avro.compiled", [str(SOURCE)], extra_compile_args=["-O2", "-g0"])
-    modules = cythonize([extension], build_dir="build/cython", quiet=True)
+    extensions = [
+        Extension(
+            source.removeprefix("services/").removesuffix(".pyx").replace("/", "."),
+            [source],
+            extra_compile_args=["-O2", "-g0"],
+        )
+        for source in SOURCES
+    ]
+    modules = cythonize(extensions, build_dir="build/cython", quiet=True)
     command = Distribution({"ext_modules": modules, "package_dir": {"": "services"}}).get_command_obj("build_ext")
     command.inplace = True
     command.build_temp = "build/temp"

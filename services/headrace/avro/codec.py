@@ -44,7 +44,7 @@ class Unencodable(Fault):
     """A message holds what its schema cannot: most often a whole number of more than 64 bits."""
 
 
-class Decoded(Struct, frozen=True):
+class Decoded(Struct, frozen=True, gc=False):
     """A record's parts: `meta` and `state` are None where the kind of record has none; `body_hash` is of a command."""
 
     contract: Contract

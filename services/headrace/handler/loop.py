@@ -1,13 +1,13 @@
 """The handler: what it does in the transactional loop with commands, and with what they lead to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from structlog import get_logger
 
 from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
-from headrace.handler.notes import ALONE, KEY, Headers, trace_of, where_it_broke, why_parked
+from headrace.handler.notes import ALONE, KEY, Header, Headers, trace_of, where_it_broke, why_parked
 from headrace.handler.replies import Answer
 from headrace.handler.rights import group_of, handler_rights
 from headrace.handler.takeover import Takeover
@@ -83,7 +83,9 @@ class Handling:
         """Count what a committed batch led to."""
         self._metrics.answered(told, self._dead)
 
-    def _produce(self, producer: TransactionalProducer, answer: Answer, number: int, headers: Headers | None) -> None:
+    def _produce(
+        self, producer: TransactionalProducer, answer: Answer, number: int, headers: Iterable[Header] | None
+    ) -> None:
         """Hand an answer's events and outcome to the producer, on the command's own partition number."""
         produce, key = producer.produce, answer.key
         for name, frame in answer.events:
@@ -109,6 +111,6 @@ class Handling:
         else:
             for earlier in answer.released:
                 self._produce(producer, earlier, number, earlier.trace)
-            headers, value, key = answer.mark, None, answer.key.encode()
+            headers, value, key = list(answer.mark), None, answer.key.encode()
             log.warning("key released", **place, commands=len(answer.released))
         producer.produce(parked, value, key, partition=number, headers=headers)

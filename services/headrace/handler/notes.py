@@ -20,7 +20,8 @@ from headrace.kafka.consumer import Record
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
 
-Headers: TypeAlias = list[tuple[str, Any]]
+Header: TypeAlias = tuple[str, Any]
+Headers: TypeAlias = list[Header]
 
 ALONE: Final = "alone"
 KEY: Final = "key"

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from headrace.avro.codec import BROKEN, Codec, Decoded, Undecodable, unencodable
 from headrace.avro.straight.to_bytes import LONG, NEAREST, SIZE, text
-from headrace.handler.notes import Headers
+from headrace.handler.notes import Header
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import EventTooLarge, KeyParked, Rejected
 from headrace.kernel.message import (
@@ -38,14 +38,14 @@ FALSE: Final = b"\0"
 ACCEPTANCE: Final = (text(ACCEPTED), NULL, NULL)
 
 
-class Versioned(Struct, frozen=True):
+class Versioned(Struct, frozen=True, gc=False):
     """An aggregate as it is after its newest event; version 0 is before its first."""
 
     version: int
     state: Any
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """What one record leads to: events with their type names, and an outcome; or why it is set aside, and neither.
 
     `parked` is why the command waits with its key. The answer to a redrive or a discard has the answers of the
@@ -57,9 +57,9 @@ class Answer(Struct, frozen=True):
     outcome: bytes = b""
     set_aside: Undecodable | None = None
     parked: Exception | None = None
-    trace: Headers = []
+    trace: Sequence[Header] = ()
     released: Sequence["Answer"] = ()
-    mark: Headers = []
+    mark: Sequence[Header] = ()
 
 
 class Replies:

@@ -99,7 +99,7 @@ class DiscardParked(Struct, frozen=True):
     reason: str
 
 
-class Later(Struct):
+class Later(Struct, gc=False):
     """A value that is made when it is first asked for, of what it is made of."""
 
     make: Callable[..., Any]
@@ -113,7 +113,7 @@ class Later(Struct):
         return self.made
 
 
-class Fact(Struct, Generic[EventT], frozen=True):
+class Fact(Struct, Generic[EventT], frozen=True, gc=False):
     """An event as it stands in the log: its meta, the state after it, at once or later, and its coordinates."""
 
     event: EventT

@@ -1,15 +1,15 @@
 """The rows of a view, read and written a set at a time: one statement for all keys of a batch."""
 
 from collections.abc import Callable
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import psycopg
-from msgspec import structs
 from psycopg import sql
 
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.view import Key, View
+from headrace.postgres.columns import column
 
 # The columns that can be written: not those that Postgres computes or counts itself.
 COLUMN_TYPES: Final = """
@@ -18,10 +18,14 @@ COLUMN_TYPES: Final = """
 
 
 class ViewRows:
-    """One view's table: its rows by key. Statements are built once, from the table as it is."""
+    """One view's table: its rows by key. Statements are built once, from the table as it is.
 
-    def __init__(self, connection: psycopg.Connection[Any], view: View[Any]) -> None:
+    `by_python` leaves all columns to psycopg.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], view: View[Any], *, by_python: bool = False) -> None:
         table = view.table
+        self._by_python = by_python
         self._name = view.name
         self._row = table.row
         self._fields = table.row.__struct_fields__
@@ -29,10 +33,14 @@ class ViewRows:
         self._key_of: Callable[[tuple[Any, ...]], Key] = (
             itemgetter(first, *others) if others else lambda values: (values[first],)
         )
+        self._part_of = attrgetter(*table.key)  # of several, what it gives is the key; of one, its part
+        self._has_parts = len(table.key) > 1
         target = sql.Identifier(view.schema, table.name)
         types = dict(connection.execute(COLUMN_TYPES, [target.as_string(connection)]).fetchall())
         connection.commit()
         _refuse_arrays(view, types)
+        self._columns = [(name, types[name]) for name in self._fields]
+        self._key_columns = [(place, types[name]) for place, name in enumerate(table.key)]
         keys, columns = _names(table.key), _names(self._fields)
         key_arrays, arrays = _arrays(table.key, types), _arrays(self._fields, types)
         # Columns that the row does not name take their default anew: `excluded` holds it.
@@ -56,7 +64,7 @@ class ViewRows:
     def read(self, cursor: psycopg.Cursor[Any], keys: list[Key]) -> dict[Key, Any]:
         """The rows that exist for these keys."""
         # As text: in binary a type that psycopg does not know, such as an enum, would come as bytes.
-        cursor.execute(self._select, [list(column) for column in zip(*keys, strict=True)])
+        cursor.execute(self._select, self._arrays_of(keys))
         row, key_of = self._row, self._key_of
         return {key_of(values): row(*values) for values in cursor.fetchall()}
 
@@ -68,21 +76,24 @@ class ViewRows:
         kept = sorted(key for key, row in rows.items() if row is not None)
         gone = [key for key, row in rows.items() if row is None]
         if kept:
-            values = [structs.astuple(rows[key]) for key in kept]
-            self._refuse_moved(kept, values)
+            several = [rows[key] for key in kept]
+            self._refuse_moved(kept, several)
+            arrays = [column(several, name, kind, by_python=self._by_python) for name, kind in self._columns]
             try:
-                cursor.execute(self._upsert, [list(column) for column in zip(*values, strict=True)])
+                cursor.execute(self._upsert, arrays)
             except OverflowError as error:
                 raise OverflowError(f"view {self._name}: a row holds a whole number of more than 64 bits") from error
         if gone:
-            cursor.execute(self._delete, [list(column) for column in zip(*gone, strict=True)])
+            cursor.execute(self._delete, self._arrays_of(gone))
 
-    def _refuse_moved(self, keys: list[Key], values: list[tuple[Any, ...]]) -> None:
+    def _arrays_of(self, keys: list[Key]) -> list[Any]:
+        return [column(keys, place, kind, by_python=self._by_python) for place, kind in self._key_columns]
+
+    def _refuse_moved(self, keys: list[Key], rows: list[Any]) -> None:
         """A row under another key than its own would not be found again, and the next fold would begin anew."""
-        key_of = self._key_of
-        for key, row in zip(keys, values, strict=True):
-            if key_of(row) != key:
-                raise Fault(f"view {self._name}: evolve gave a key the row of another key")
+        found = map(self._part_of, rows) if self._has_parts else zip(map(self._part_of, rows), strict=True)
+        if list(found) != keys:
+            raise Fault(f"view {self._name}: evolve gave a key the row of another key")
 
 
 def _refuse_arrays(view: View[Any], types: dict[str, str]) -> None:

@@ -29,10 +29,10 @@ class Kind(Struct, frozen=True):
     decode: Decode
     view: View[Any] | None = None
 
-    def projection(self, connection: psycopg.Connection[Any]) -> Projection:
-        """What applies its records."""
+    def projection(self, connection: psycopg.Connection[Any], *, by_python: bool = False) -> Projection:
+        """What applies its records; without compiled parts when it is to be done by Python."""
         if self.view is not None:
-            return ViewFold(connection, self.view)
+            return ViewFold(connection, self.view, by_python=by_python)
         return Audit() if self.name == AUDIT else Journal()
 
 

@@ -71,7 +71,7 @@ class Projector:
         connection = self._session.connection
         refuse_unmigrated(connection, (kind.view,) if kind.view else ())
         connection.commit()
-        self._projection: Projection = kind.projection(connection)
+        self._projection: Projection = kind.projection(connection, by_python=settings.codec == "python")
         self._parking = Parking(self._name)
         self._catching_up = CatchingUp(settings, self._admin, self._session, self._name)
         self._signer = _signer(settings, self._name) if settings.audit_key and not kind.view else None

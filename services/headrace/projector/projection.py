@@ -29,9 +29,9 @@ class Projection(Protocol):
 class ViewFold:
     """Folds a view: the rows that the batch touches are read once, folded in memory and written once."""
 
-    def __init__(self, connection: psycopg.Connection[Any], view: View[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], view: View[Any], *, by_python: bool = False) -> None:
         self._view = view
-        self._rows = ViewRows(connection, view)
+        self._rows = ViewRows(connection, view, by_python=by_python)
 
     def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
         """Fold the records into the view's rows."""

@@ -1,0 +1,3 @@
+from typing import Any
+
+def packed(rows: list[Any], what: str | int, oid: int) -> bytes | None: ...
