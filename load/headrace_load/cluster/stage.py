@@ -135,6 +135,10 @@ class Stage:
         )
         self.kubectl.run("annotate", "--overwrite", "scaledobject", workload, value)
 
+    def set_environment(self, workload: str, variable: str) -> None:
+        """Set a variable, as NAME=value, or remove it, as NAME-; its pods are replaced one after the other."""
+        self.kubectl.run("set", "env", f"{self.kind_of(workload)}/{workload}", variable)
+
     def kind_of(self, workload: str) -> str:
         """What Kubernetes calls the kind of a workload."""
         return "deployment" if workload.startswith("project-") else "statefulset"
