@@ -10,7 +10,7 @@ from msgspec import Struct
 from psycopg.adapt import PyFormat, Transformer
 
 from headrace.postgres import columns
-from headrace.postgres.columns import COMMON, Packed, column
+from headrace.postgres.columns import COMMON, Packed, column, copied
 
 
 class Row(Struct):
@@ -83,3 +83,32 @@ def test_every_day_of_the_calendar_has_its_number() -> None:
     found = column([Row(day) for day in days], "x", "date")
     if columns.packing:
         assert found == array_of("date", days)
+
+
+@given(
+    st.lists(
+        st.tuples(TEXTS | st.none(), VALUES["integer"], VALUES["bigint"], st.binary(max_size=40), st.booleans(), TIMES)
+    )
+)
+def test_rows_that_are_copied_are_what_postgres_reads(rows: list[tuple[Any, ...]]) -> None:
+    """Signature, rows with their fields, each behind its length, trailer."""
+    kinds = ["text", "int4", "int8", "bytea", "bool", "timestamptz"]
+    since = datetime(1970, 1, 1, tzinfo=UTC)
+    numbers = [(*row[:5], (row[5] - since) // timedelta(microseconds=1)) for row in rows]
+    expected = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    for text, small, large, raw, flag, time in rows:
+        found = [text, item_of("integer", small), item_of("bigint", large), raw, bytes([flag]), item_of("", time)]
+        fields = [each.encode() if isinstance(each, str) else each for each in found]
+        expected += b"\0\6" + b"".join(
+            b"\xff" * 4 if each is None else len(each).to_bytes(4, "big") + each for each in fields
+        )
+    assert copied(numbers, kinds) == (expected + b"\xff\xff" if columns.packing else None)
+    assert copied(numbers, kinds, by_python=True) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "odd"), [("text", "a\0"), ("int4", 2**31), ("bytea", "a"), ("bool", 1), ("timestamptz", None)], ids=repr
+)
+def test_rows_with_an_odd_value_are_left_to_psycopg(kind: str, odd: Any) -> None:
+    found = copied([(odd,)], [kind])
+    assert found is None or (odd is None and found.endswith(b"\0\1" + b"\xff" * 6))

@@ -684,18 +684,20 @@ cdef class Writer:
         cdef unsigned char room[ROOM]
         cdef Output out
         cdef Py_ssize_t number
+        cdef PyObject *value
+        cdef PyObject *node
         if PyTuple_GET_SIZE(given) != self.count:
             return self.plain(*given)
         begin(&out, room)
         try:
             write_bytes(&out, self.prefix)
             for number in range(PyTuple_GET_SIZE(self.nodes)):
-                value = <object>PyTuple_GET_ITEM(given, self.arguments.at[number])
-                node = <object>PyTuple_GET_ITEM(self.nodes, number)
-                if node is None:
-                    write_bytes(&out, value)
+                value = PyTuple_GET_ITEM(given, self.arguments.at[number])
+                node = PyTuple_GET_ITEM(self.nodes, number)
+                if <object>node is None:
+                    write_bytes(&out, <object>value)
                 else:
-                    (<Node>node).write(&out, value)
+                    (<Node>node).write(&out, <object>value)
         except Exception:
             end(&out)
             return self.plain(*given)

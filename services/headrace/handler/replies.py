@@ -87,12 +87,12 @@ class Replies:
         events: list[tuple[str, bytes]] = []
         for event, after in steps:
             number = after.version
-            event_id = f"{self._name}/{decoded.meta.aggregate_id}/{number}".encode()
+            event_id = self._text(f"{self._name}/{decoded.meta.aggregate_id}/{number}")
             kind, write = self._event_writers.get(type(event)) or self._refuse_foreign(event)
             try:
                 frame = write(
                     LONG[number] if number < NEAREST else self._long(number),
-                    SIZE[len(event_id)] + event_id,
+                    event_id,
                     name,
                     when,
                     command_id,

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from headrace.audit.chain import Content, Head, beginning, link
 from headrace.kafka.consumer import Place
+from headrace.postgres.columns import copied
 
 HEADS: Final = """
     SELECT topic, partition, starts_at, unchained, length, last_offset, head FROM headrace.chains
@@ -103,25 +104,38 @@ def head_of(
     return Head(starts_at, unchained, length, offset, head)
 
 
-def append(cursor: psycopg.Cursor[Any], table: Chained, contents: list[Content]) -> int:
+def append(cursor: psycopg.Cursor[Any], table: Chained, contents: list[Content], *, by_python: bool = False) -> int:
     """Append rows, each linked to the one before it in its partition, and move the heads; returns how many.
 
     Nobody else may append to these partitions meanwhile: the caller's transaction has advanced their checkpoints.
     """
     found = heads(cursor, {(content[0], content[1]) for content in contents})
     reached = {place: (head.length, head.offset, head.hash) for place, head in found.items()}
-    times = table.times
-    with cursor.copy(table.copy_from) as copy:
-        copy.set_types(["int8" if kind == TIME else kind for kind in table.columns.values()] + ["int8", "bytea"])
-        for content in contents:
-            place = (content[0], content[1])
-            length, _, before = reached[place]
-            number, after = length + 1, link(before, length + 1, content)
-            reached[place] = number, content[2], after
-            row = [*content, number, after]
-            for time in times:
-                row[time] -= SINCE_2000_US
-            copy.write_row(row)
+    rows = []
+    for content in contents:
+        place = (content[0], content[1])
+        length, _, before = reached[place]
+        number, after = length + 1, link(before, length + 1, content)
+        reached[place] = number, content[2], after
+        rows.append((*content, number, after))
+    _copy(cursor, table, rows, by_python=by_python)
     if reached:
         cursor.execute(MOVE, [list(column) for column in zip(*((*p, *r) for p, r in reached.items()), strict=True)])
     return len(contents)
+
+
+def _copy(cursor: psycopg.Cursor[Any], table: Chained, rows: list[Any], *, by_python: bool) -> None:
+    """Send the rows, all at once where that is compiled."""
+    kinds = [*table.columns.values(), "int8", "bytea"]
+    data = copied(rows, kinds, by_python=by_python)
+    with cursor.copy(table.copy_from) as copy:
+        if data is not None:
+            copy.write(data)
+            return
+        copy.set_types(["int8" if kind == TIME else kind for kind in kinds])
+        times = table.times
+        for each in rows:
+            row = [*each]
+            for time in times:
+                row[time] -= SINCE_2000_US
+            copy.write_row(row)

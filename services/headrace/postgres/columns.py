@@ -40,7 +40,16 @@ def _kind_of(array_oid: int) -> type[Packed]:
     return kind
 
 
+# By the names that a COPY's columns are given.
+COPIED: Final = {"bool": 16, "bytea": 17, "int8": 20, "int4": 23, "text": 25, "timestamptz": 1184}
 PACKED: Final = {name: (oid, _kind_of(array_oid)) for name, (oid, array_oid) in COMMON.items()}
+
+
+def copied(rows: list[tuple[Any, ...]], kinds: list[str], *, by_python: bool = False) -> bytes | None:
+    """What a binary COPY of these rows is sent, times being microseconds since 1970; None: psycopg is to write them."""
+    if packing is None or by_python:
+        return None
+    return packing.copied(rows, tuple(COPIED[kind] for kind in kinds))
 
 
 def column(rows: list[Any], what: str | int, kind: str, *, by_python: bool = False) -> Packed | list[Any]:

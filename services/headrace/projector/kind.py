@@ -33,7 +33,7 @@ class Kind(Struct, frozen=True):
         """What applies its records; without compiled parts when it is to be done by Python."""
         if self.view is not None:
             return ViewFold(connection, self.view, by_python=by_python)
-        return Audit() if self.name == AUDIT else Journal()
+        return Audit(by_python=by_python) if self.name == AUDIT else Journal(by_python=by_python)
 
 
 def kind_of(app: App, name: str) -> Kind:

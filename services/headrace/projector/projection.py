@@ -59,10 +59,14 @@ class Journal:
     foreign record may carry a version that would then stand in the way of the true one. It ends the process instead.
     """
 
+    def __init__(self, *, by_python: bool = False) -> None:
+        self._by_python = by_python
+
     def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
         """Append the records; `Fault` names the aggregate whose next version is missing."""
         self._refuse_gaps(cursor, records)
-        return append(cursor, JOURNAL_TABLE, [_journal_row(record, decoded) for record, decoded in records])
+        rows = [_journal_row(record, decoded) for record, decoded in records]
+        return append(cursor, JOURNAL_TABLE, rows, by_python=self._by_python)
 
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
         found = [
@@ -87,9 +91,13 @@ class Journal:
 class Audit:
     """Keeps every outcome, refused and repeated ones too, and stops, as the journal does, at what it cannot read."""
 
+    def __init__(self, *, by_python: bool = False) -> None:
+        self._by_python = by_python
+
     def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
         """Append the outcomes."""
-        return append(cursor, AUDIT_TABLE, [_audit_row(record, decoded.body) for record, decoded in records])
+        rows = [_audit_row(record, decoded.body) for record, decoded in records]
+        return append(cursor, AUDIT_TABLE, rows, by_python=self._by_python)
 
 
 def fact_of(record: Record, decoded: Decoded) -> Fact[Any]:
