@@ -33,16 +33,19 @@ def test_a_quarter_over_what_is_recorded_passes_and_more_does_not() -> None:
 def test_what_is_recorded_is_what_a_check_compares_with(tmp_path: Path) -> None:
     file = tmp_path / "recorded.json"
     with pytest.raises(Misconfigured, match="no ratios recorded"):
-        recorded(file)
-    record({"handler": 4.2}, {"cores": 2}, file)
-    assert recorded(file) == {"handler": 4.2}
-    assert json.loads(file.read_text())["machine"] == {"cores": 2}
+        recorded("python", file)
+    record({"handler": 4.2}, {"codec": "python", "cores": 2}, file)
+    record({"handler": 3.2}, {"codec": "compiled"}, file)
+    assert recorded("python", file) == {"handler": 4.2}
+    assert recorded("compiled", file) == {"handler": 3.2}
+    assert json.loads(file.read_text())["python"]["machine"] == {"codec": "python", "cores": 2}
 
 
-def test_ratios_are_recorded_for_the_handler_and_projectors_of_the_app() -> None:
+@pytest.mark.parametrize("codec", ["compiled", "python"])
+def test_ratios_are_recorded_for_the_handler_and_projectors_of_the_app(codec: str) -> None:
     projectors = {f"projector_{name}" for name in [*(view.name for view in shop.views), JOURNAL]}
-    assert "handler" in recorded(RECORDED)
-    assert set(recorded(RECORDED)) - {"handler"} <= projectors
+    assert "handler" in recorded(codec, RECORDED)
+    assert set(recorded(codec, RECORDED)) - {"handler"} <= projectors
 
 
 FIGURE = {"min": 4.0, "median": 4.5, "max": 5.0, "values": [4.0, 4.5, 5.0]}

@@ -18,7 +18,7 @@ from headrace_load.bench import check as checking
 from headrace_load.bench import document as documenting
 from headrace_load.bench import drained, money, profiling, raw, report, takeover, traffic
 from headrace_load.bench.figures import Figure, Results, figures_of
-from headrace_load.bench.machine import facts
+from headrace_load.bench.machine import facts, host
 from headrace_load.bench.stage import PARTITIONS, Stage
 
 COMMANDS: Final = 200_000
@@ -54,7 +54,7 @@ def bench(
     less = QUICK if quick else 1
     count = commands or COMMANDS // less
     times = repeats or (1 if quick and not (check or record) else REPEATS)
-    before = checking.recorded() if check else {}
+    before = checking.recorded(host()["codec"]) if check else {}
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, Stage(Path(folder)) as stage:
         console.print(f"making {count:,} commands, warming the broker up")
         asked = traffic.commands(stage.codec, count // 4 * 4, PARTITIONS)

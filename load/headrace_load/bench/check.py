@@ -31,18 +31,22 @@ def least(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     return {who: min(ratio, other[who]) for who, ratio in one.items()}
 
 
-def recorded(path: Path = RECORDED) -> dict[str, float]:
-    """The ratios that were recorded; `Misconfigured` when there are none."""
+def recorded(codec: str, path: Path = RECORDED) -> dict[str, float]:
+    """The ratios that were recorded with that codec; `Misconfigured` when there are none."""
     try:
-        ratios: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["cpu_to_raw"]
+        ratios: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))[codec]["cpu_to_raw"]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise Misconfigured(f"{path}: no ratios recorded ({error}): run it with --record once") from error
+        raise Misconfigured(
+            f"{path}: no ratios recorded for the codec {codec} ({error}): run it with --record once"
+        ) from error
     return ratios
 
 
 def record(found: dict[str, float], machine: dict[str, Any], path: Path = RECORDED) -> None:
-    """Keep ratios, and what they were measured on, for later checks."""
-    path.write_text(json.dumps({"cpu_to_raw": found, "machine": machine}, indent=1) + "\n", encoding="utf-8")
+    """Keep ratios, and what they were measured on and with, for later checks; those of another codec stay."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known[machine["codec"]] = {"cpu_to_raw": found, "machine": machine}
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def too_dear(found: dict[str, float], before: dict[str, float]) -> list[str]:
