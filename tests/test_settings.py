@@ -76,6 +76,7 @@ def test_what_is_said_by_itself_goes_before_what_the_switch_says(environment: py
     [
         ("HEADRACE_PROFILE", "staging"),
         ("HEADRACE_TUNING", "fast"),
+        ("HEADRACE_CODEC", "fast"),
         ("HEADRACE_PARTITIONS", "0"),
         ("HEADRACE_PARTITIONS", "10001"),
         ("HEADRACE_PARTITIONS", "many"),

@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from any_schema import Case, cases
+from headrace.app import app
 from headrace.avro.codec import BROKEN
 from headrace.avro.functions import BEST, COMPILED, PYTHON, Functions, functions_called
+from headrace.avro.ids import codec_with
 from headrace.avro.straight.shape import shape_of
 from headrace.avro.straight.to_bytes import long, text, text_or_null
 from headrace.kernel.errors import Misconfigured
-from messages import LONGS
+from headrace.settings import read_settings
+from messages import LONGS, SCHEMAS
 
 TEXTS = st.text(max_size=80) | st.sampled_from(["\ud800", "é" * 600, "a" * 1024, ""])
 
@@ -39,6 +42,13 @@ def test_the_codec_is_chosen_by_its_name() -> None:
             functions_called("compiled")
     else:
         assert functions_called("compiled") is COMPILED
+
+
+def test_the_environment_chooses_the_codec_of_a_service() -> None:
+    settings = read_settings().model_copy(update={"schemas": SCHEMAS})
+    for name in ("auto", "python"):
+        codec = codec_with(app, settings.model_copy(update={"codec": name}), None)
+        assert codec.functions is functions_called(name)
 
 
 @pytest.mark.skipif(COMPILED is None, reason="built without a C compiler")
