@@ -3,13 +3,16 @@
 Each outage's length is printed: for how long a reader of outcomes saw nothing new on some partition.
 """
 
+import json
 import random
 import signal
 import threading
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from headrace.kafka.clients import admin_config
 from headrace.kafka.reading import high_watermarks
 from headrace.local import LocalKafkaCluster, LocalServers
 from headrace.local.process import frozen
@@ -23,6 +26,8 @@ SLOT = "headrace.handle.orders.0"
 FROZEN_SECONDS = 20
 AWAY_SECONDS = 30
 CRASHES = 6
+MOST_CONNECTS = 100
+"""A request that may take three seconds, and pauses from a tenth of a second on: without them it is thousands."""
 # Session timeout, production's transaction timeout, and five seconds: what one outage may cost at most.
 BOUND_SECONDS = 3 + 40 + 5
 LOCAL = {"HEADRACE_PROFILE": "local"}  # short timeouts, and failpoints
@@ -85,6 +90,26 @@ def test_offsets_are_told_by_a_client_that_knew_other_leaders(
     cluster.start(leader)
     assert high_watermarks(replicated_shop.admin, places) == known
     cluster.wait_until_in_sync()
+
+
+def test_a_broker_that_is_away_is_not_connected_to_without_a_pause(
+    replicated_shop: Running, cluster: LocalKafkaCluster
+) -> None:
+    """Not even while a request waits for it, as the lag of every service does until the leaders have moved."""
+    told: list[str] = []
+    counted = {"statistics.interval.ms": 100, "stats_cb": told.append}
+    admin = AdminClient(admin_config(replicated_shop.settings) | counted)
+    places = [("orders.events", number) for number in range(PARTITIONS)]
+    known = high_watermarks(admin, places)
+    cluster.kill(leader := cluster.leader_of(*places[0]))
+    assert high_watermarks(admin, places) == known
+    admin.poll(1)
+    brokers = json.loads(told[-1])["brokers"].values()
+    connects = sum(broker["connects"] for broker in brokers if broker["nodeid"] == leader)
+    cluster.start(leader)
+    cluster.wait_until_in_sync()
+    print("CONNECTS", connects)
+    assert connects < MOST_CONNECTS
 
 
 def wait(seconds: float) -> None:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace_load.chaos.cast import Cast
 from headrace_load.demo.stage import DOMAIN, PARTITIONS
+from headrace_load.verify.topics import ASKING
 
 EVERY_S: Final = 2.0
 WARM_UP_S: Final = 30.0
@@ -57,7 +58,7 @@ class Resources:
         """The longest time in which a partition's last stable offset stood still below its high watermark."""
         self._stuck_since: dict[TopicPartition, tuple[int, float]] = {}
         silent: dict[str, Any] = {"error_cb": lambda _: None, "log_level": 0}
-        self._admin = AdminClient({"bootstrap.servers": cast.stage.settings.kafka} | silent)
+        self._admin = AdminClient({"bootstrap.servers": cast.stage.settings.kafka} | silent | ASKING)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="resources")
 

@@ -6,7 +6,7 @@ import psycopg
 from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from headrace_load.verify.topics import all_told, client_properties
+from headrace_load.verify.topics import ASKING, all_told, client_properties
 
 TIMEOUT_S: Final = 3.0
 
@@ -20,7 +20,7 @@ class KafkaPositions:
     """What the brokers say; each call raises `KafkaException` when they do not."""
 
     def __init__(self, bootstrap_servers: str, domain: str) -> None:
-        self._admin = AdminClient(client_properties(bootstrap_servers))
+        self._admin = AdminClient(client_properties(bootstrap_servers) | ASKING)
         # Not the admin client's call: that one ends the process when a group's coordinator is about to load it.
         self._group = Consumer(
             {

@@ -33,6 +33,8 @@ ON_THE_MOVE: Final = (
 TIMEOUT_S: Final = 15.0
 STALLED_S: Final = 30.0
 CHUNK: Final = 10_000
+# Else a broker that is down is connected to without any pause while a request waits for it (librdkafka 2.16).
+ASKING: Final = {"enable.sparse.connections": False}
 READER: Final = {
     "enable.auto.commit": False,
     "auto.offset.reset": "error",
@@ -52,7 +54,7 @@ class Topics:
     def __init__(self, bootstrap_servers: str) -> None:
         self._where = bootstrap_servers
         self._client = client_properties(bootstrap_servers)
-        self._admin = AdminClient(self._client)
+        self._admin = AdminClient(self._client | ASKING)
         self._readers: dict[tuple[str, str], Consumer] = {}
         self._partitions = self._list()
 

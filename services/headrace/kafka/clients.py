@@ -88,13 +88,24 @@ def producer_config(settings: Settings, transactional_id: str | None = None) -> 
     return config | _from_environment("KAFKA_PRODUCER__")
 
 
+def admin_config(settings: Settings) -> dict[str, Any]:
+    """A client that asks the cluster, and is told by errors alone."""
+    return {
+        # librdkafka 2.16 connects to a broker that is down without any pause as long as a request waits for just that
+        # one: each state of the connection has the request ask for a new one. It takes most of a core in each process.
+        # A client that is connected to all brokers does not ask, and keeps to reconnect.backoff.ms.
+        "enable.sparse.connections": False,
+        **_client(settings),
+        "log_level": 2,
+    }
+
+
 def admin_client(settings: Settings) -> AdminClient:
     """A client for topics and offsets, once a broker has answered; `Fault` when none does."""
     _refuse_old_librdkafka()
     refuse_overrides(settings, os.environ)
     told: list[KafkaError] = []
-    silent: dict[str, Any] = {"error_cb": told.append, "log_level": 2}
-    client = AdminClient(_client(settings) | silent)
+    client = AdminClient(admin_config(settings) | {"error_cb": told.append})
     deadline = time.monotonic() + REQUEST_TIMEOUT_S
     while True:
         try:

@@ -15,6 +15,8 @@ from headrace.settings import Settings
 
 STALLED_S: Final = 60.0
 LEADERLESS_S: Final = 30.0
+ATTEMPT_S: Final = 3.0
+"""So long one request for offsets may take: it waits for leaders as they were when it was made; the next knows better."""
 REFUSED: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 RETRY_S: Final = 0.1
 CHUNK: Final = 10_000
@@ -33,7 +35,7 @@ def list_offsets(
         futures = admin.list_offsets(
             {TopicPartition(*place): spec for place, spec in wanted.items()},
             isolation_level=isolation,
-            request_timeout=REQUEST_TIMEOUT_S,
+            request_timeout=ATTEMPT_S,
         )
         try:
             found = {(entry.topic, entry.partition): future.result() for entry, future in futures.items()}
