@@ -16,7 +16,7 @@ from headrace.settings import Settings
 STALLED_S: Final = 60.0
 LEADERLESS_S: Final = 30.0
 ATTEMPT_S: Final = 3.0
-"""So long one request for offsets may take: it waits for leaders as they were when it was made; the next knows better."""
+"""So long one request for offsets may take: it waits for the leaders that it knew, and the next one knows others."""
 REFUSED: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 RETRY_S: Final = 0.1
 CHUNK: Final = 10_000
