@@ -32,7 +32,7 @@ ON_THE_MOVE: Final = (
 )
 TIMEOUT_S: Final = 15.0
 STALLED_S: Final = 30.0
-CHUNK: Final = 10_000
+CHUNK: Final = 5_000
 # Else a broker that is down is connected to without any pause while a request waits for it (librdkafka 2.16).
 ASKING: Final = {"enable.sparse.connections": False}
 READER: Final = {
@@ -42,9 +42,9 @@ READER: Final = {
     "fetch.wait.max.ms": 10,
     # The default sits a full second out whenever the queue is full, and a small queue is full all the time.
     "fetch.queue.backoff.ms": 5,
-    "fetch.message.max.bytes": 2_000_000,
+    "fetch.message.max.bytes": 1_000_000,
     # Enough to keep the reader busy, little enough to keep memory flat: small records need several times their size.
-    "queued.max.messages.kbytes": 4_096,
+    "queued.max.messages.kbytes": 2_048,
 }
 
 
