@@ -68,7 +68,6 @@ class Bank:
         self._told = told
         self._figures = Figures(stage.settings.database)
         self._codec = Codec(bank, read_lock(stage.schemas))
-        self._still_s = STILL_S[True]
         self._client = CommandClient(self._codec, stage.settings)
         self._admin = admin_client(stage.settings)
         self._topics = [topic for aggregate in bank.aggregates for topic in aggregate.topics]
@@ -77,10 +76,10 @@ class Bank:
     def run(self, names: list[str], *, harm: bool, forge: bool) -> Found:
         """Open accounts, transfer, perhaps with harm to these services; wait for rest, verify, perhaps forge."""
         scenario, traffic = self._scenario, Traffic(self._scenario)
-        self._still_s = STILL_S[harm]
+        still_s = STILL_S[harm]
         before = {name: _cpu_seconds(pid) for name, pid in self._stage.pids.items()}
         self._send(traffic.accounts())
-        self._rest(lambda: True)
+        self._rest(lambda: True, still_s)
         self._told(f"{scenario.accounts} accounts are open and funded")
         harmed = Harm(self._stage.services, names, scenario.seed)
         began = time.monotonic()
@@ -88,8 +87,8 @@ class Bank:
             self._request(traffic)
             sending_s = time.monotonic() - began
             self._told(f"{scenario.transfers} transfers were requested in {sending_s:.0f} s, {harmed.total} harmed")
-        self._rest(self._figures.is_at_rest)
-        drained_s = time.monotonic() - began - self._still_s
+        self._rest(self._figures.is_at_rest, still_s)
+        drained_s = time.monotonic() - began - still_s
         self._told(f"all is at rest after {drained_s:.0f} s; now all of it is verified")
         cpu_s = {name: _cpu_seconds(pid) - before.get(name, 0.0) for name, pid in self._stage.pids.items()}
         settings = self._stage.settings
@@ -118,7 +117,7 @@ class Bank:
             meta = CommandMeta(command_id=str(uuid.uuid4()), aggregate_id=aggregate_id, actor="load")
             self._client.send(bank.aggregate(aggregate), command, meta)
 
-    def _rest(self, holds: Callable[[], bool]) -> None:
+    def _rest(self, holds: Callable[[], bool], still_s: float) -> None:
         """Wait until nothing is written any more, and what must hold then does; `Fault` when nothing moves before."""
         before: Any = None
         moved = time.monotonic()
@@ -128,7 +127,7 @@ class Bank:
             if now != before:
                 before, moved = now, time.monotonic()
             still = time.monotonic() - moved
-            if still > self._still_s and holds() and not self._is_behind(now[1]):
+            if still > still_s and holds() and not self._is_behind(now[1]):
                 return
             if still > STALLED_S:
                 logs = self._stage.folder / "logs"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from statistics import linear_regression
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import psutil
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace_load.chaos.cast import Cast
 from headrace_load.demo.stage import DOMAIN, PARTITIONS
-from headrace_load.verify.topics import ASKING
+from headrace_load.verify.topics import ASKING, client_properties
 
 EVERY_S: Final = 2.0
 WARM_UP_S: Final = 30.0
@@ -57,8 +57,7 @@ class Resources:
         self.longest_open_s = 0.0
         """The longest time in which a partition's last stable offset stood still below its high watermark."""
         self._stuck_since: dict[TopicPartition, tuple[int, float]] = {}
-        silent: dict[str, Any] = {"error_cb": lambda _: None, "log_level": 0}
-        self._admin = AdminClient({"bootstrap.servers": cast.stage.settings.kafka} | silent | ASKING)
+        self._admin = AdminClient(client_properties(cast.stage.settings.kafka) | ASKING)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="resources")
 

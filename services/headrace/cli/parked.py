@@ -9,17 +9,15 @@ import base64
 from itertools import chain
 from typing import Annotated, Any, Protocol
 
-import psycopg
 import typer
-from confluent_kafka import KafkaException
 from rich.console import Console
 
 from headrace.avro.codec import Codec, Undecodable
 from headrace.avro.ids import open_codec
-from headrace.cli.options import SHIPPED, AppPath, AsJson, in_one_line, load_app, print_json
+from headrace.cli.options import SHIPPED, AppPath, AsJson, expected_errors, in_one_line, load_app, print_json
 from headrace.cli.parked_lists import print_listed
 from headrace.kernel.app import App
-from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.errors import Misconfigured
 from headrace.settings import Settings, read_settings
 
 app = typer.Typer(
@@ -85,7 +83,7 @@ def list_parked(
         try:
             for each in names:
                 found[half].append(_shelf(half, each, loaded, settings).listed())
-        except (Fault, KafkaException, psycopg.Error) as error:
+        except expected_errors() as error:
             broken[half] = error
     if broken and len(broken) == sum(map(bool, kinds.values())):
         raise next(iter(broken.values()))
