@@ -1,6 +1,6 @@
 """What tests may ask for: `kafka`, `postgres`, `database`; `servers` and `cluster` for those that stop or kill them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,17 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     return f"servers: {'containers' if containers_wanted() else 'local processes'}, unless the environment names them"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what the services that ended unasked wrote last."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Running):
+                report.sections += value.last_words()
+    return report
 
 
 @pytest.fixture(scope="session")

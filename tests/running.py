@@ -243,6 +243,10 @@ class Running:
                 raise AssertionError(f"not within {seconds:.0f} s: {what}\n{logs}")
             threading.Event().wait(0.05)
 
+    def last_words(self) -> list[tuple[str, str]]:
+        """Of each service that ended unasked, and its log's end."""
+        return [(f"{name} ended", self.log(name).read_text()[-1500:]) for name in self.services.restarts]
+
     def verify(self) -> Report:
         domains = tuple(aggregate.name for aggregate in self.app.aggregates)
         return verify(self.env["KAFKA_BOOTSTRAP_SERVERS"], self.env["DATABASE_URL"], self.schemas, domains=domains)

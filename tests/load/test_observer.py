@@ -11,6 +11,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from headrace.local import LocalServers
 from headrace_load.observe import Observer
+from headrace_load.observe.leaders import End
+from headrace_load.observe.positions import KafkaPositions
 from headrace_load.observe.visible import Seen, vanished
 from servers import Kafka
 from verify.past import Past, write_small_past
@@ -136,6 +138,13 @@ def test_an_observer_that_fails_itself_says_so(kafka: Kafka, database: str, monk
     wait(lambda: watching.report().problems)
     watching._stopping.set()
     assert "the observer itself failed: AttributeError" in watching.report().problems[0]
+
+
+def test_brokers_tell_by_whom_they_are_led(kafka: Kafka, past: Past) -> None:
+    positions = KafkaPositions(kafka.bootstrap_servers, past.domain)
+    ends = positions.ends((f"{past.domain}.events",), PARTITIONS)
+    positions.close()
+    assert ends == {(f"{past.domain}.events", number): End(0, 0) for number in range(PARTITIONS)}
 
 
 def test_no_server_needs_to_be_up() -> None:

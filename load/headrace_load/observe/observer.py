@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,7 +12,8 @@ from typing import Any, Final, Self
 import psycopg
 from confluent_kafka import KafkaException
 
-from headrace_load.observe.positions import Checkpoints, KafkaPositions
+from headrace_load.observe.leaders import Leaders
+from headrace_load.observe.positions import Checkpoints, KafkaPositions, Place
 from headrace_load.observe.progress import Progress, Standstill
 from headrace_load.observe.visible import Tail, vanished
 from headrace_load.verify.topics import KINDS
@@ -67,7 +68,7 @@ class Observer:
         # By who, topic and partition: positions that may not lie beyond the stable end that is read after them.
         self._claims: dict[tuple[str, str, int], int] = {}
         self._problems: list[str] = []
-        self._ends: dict[tuple[str, int], int] = {}
+        self._leaders: dict[Place, Leaders] = {}
         self._samples: Counter[str] = Counter()
         self._blind_s: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -193,12 +194,15 @@ class Observer:
         for number, offset in self._positions.committed(partitions).items():
             claims[HANDLER, f"{self._domain}.commands", number] = offset
             self._note(HANDLER, number, offset, "commands")
-        stable = self._positions.stable(self._topics, partitions)
+        standing: dict[Place, dict[str, int]] = defaultdict(dict)
         for (who, topic, number), offset in claims.items():
-            # After a broker's crash the new leader tells an earlier end for a while: what was committed once still is.
-            end = self._ends[topic, number] = max(stable[topic, number], self._ends.get((topic, number), 0))
-            if offset > end:
-                self._problem(f"{who} stands at {offset} of {topic}[{number}], where committed records end at {end}")
+            standing[topic, number][who] = offset
+        for (topic, number), told in self._positions.ends(self._topics, partitions).items():
+            leaders = self._leaders.setdefault((topic, number), Leaders())
+            beyond = leaders.beyond(told, standing[topic, number], time.monotonic())
+            for who, offset in beyond.items():
+                where = f"{topic}[{number}]"
+                self._problem(f"{who} stands at {offset} of {where}, where committed records end at {leaders.end}")
 
     def _sample_database(self) -> None:
         found = self._checkpoints.read()

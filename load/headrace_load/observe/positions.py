@@ -6,6 +6,7 @@ import psycopg
 from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from headrace_load.observe.leaders import End
 from headrace_load.verify.topics import ASKING, all_told, client_properties
 
 TIMEOUT_S: Final = 3.0
@@ -13,7 +14,8 @@ TIMEOUT_S: Final = 3.0
 CHECKPOINTS: Final = """
     SELECT projector, partition, next_offset FROM headrace.checkpoints WHERE topic = %s"""
 
-Ends = dict[tuple[str, int], int]
+Place = tuple[str, int]
+Ends = dict[Place, int]
 
 
 class KafkaPositions:
@@ -48,13 +50,19 @@ class KafkaPositions:
 
     def stable(self, topics: tuple[str, ...], partitions: int) -> Ends:
         """Where readers of committed records stop, by topic and partition."""
+        return {place: end.offset for place, end in self.ends(topics, partitions).items()}
+
+    def ends(self, topics: tuple[str, ...], partitions: int) -> dict[Place, End]:
+        """The same, and which leader told it."""
         places = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
         futures = self._admin.list_offsets(
             dict.fromkeys(places, OffsetSpec.latest()),
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=TIMEOUT_S,
         )
-        return all_told({(place.topic, place.partition): future.result().offset for place, future in futures.items()})
+        told = {(place.topic, place.partition): future.result() for place, future in futures.items()}
+        offsets = all_told({place: info.offset for place, info in told.items()})
+        return {place: End(offset, told[place].leader_epoch) for place, offset in offsets.items()}
 
 
 class Checkpoints:
