@@ -25,10 +25,11 @@ def whole_from(admin: AdminClient, places: Collection[Place], share: float = 1.0
         return {}
     now_ms = int(time.time() * 1000)
     lags = {topic: _compaction_lag_ms(admin, topic) for topic in {topic for topic, _ in places}}
+    # The ends first: what is appended meanwhile is young, and lies behind them.
+    ends = list_offsets(admin, dict.fromkeys(places, OffsetSpec.latest()))
     found = list_offsets(
         admin, {place: OffsetSpec.for_timestamp(now_ms - round(lags[place[0]] * share)) for place in places}
     )
-    ends = list_offsets(admin, dict.fromkeys(places, OffsetSpec.latest()))
     return {place: info.offset if info.offset >= 0 else ends[place].offset for place, info in found.items()}
 
 

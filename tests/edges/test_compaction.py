@@ -1,0 +1,80 @@
+"""From where on a compacted topic is whole, while records are appended to it."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from headrace.kafka.clients import admin_client
+from headrace.kafka.compaction import LAG, whole_from
+from headrace.kafka.consumer import Place
+from headrace.settings import Settings
+from servers import Kafka
+
+pytestmark = pytest.mark.edge
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def settings(kafka: Kafka) -> Settings:
+    return Settings(KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HEADRACE_PROFILE="local")
+
+
+@pytest.fixture
+def admin(settings: Settings) -> AdminClient:
+    return admin_client(settings)
+
+
+@pytest.fixture
+def place(admin: AdminClient) -> Iterator[Place]:
+    """A partition of its own, whose records say themselves how old they are."""
+    topic = f"whole-{uuid.uuid4().hex[:8]}"
+    config = {LAG: str(HOUR_MS), "cleanup.policy": "compact"}
+    admin.create_topics([NewTopic(topic, 1, 1, config=config)])[topic].result()
+    yield topic, 0
+    admin.delete_topics([topic])[topic].result()
+
+
+def append(settings: Settings, place: Place, *ages_ms: int) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka})
+    for age in ages_ms:
+        producer.produce(place[0], b"x", b"k", place[1], timestamp=int(time.time() * 1000) - age)
+    producer.flush(30)
+
+
+class Busy:
+    """The brokers, on a partition to which somebody appends whenever they are asked for offsets."""
+
+    def __init__(self, admin: AdminClient, settings: Settings, place: Place) -> None:
+        self._admin, self._settings, self._place = admin, settings, place
+
+    def list_offsets(self, *arguments: Any, **options: Any) -> Any:
+        found = self._admin.list_offsets(*arguments, **options)
+        for future in found.values():
+            future.result()
+        append(self._settings, self._place, 0)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._admin, name)
+
+
+def test_what_is_younger_than_the_lag_is_whole(admin: AdminClient, settings: Settings, place: Place) -> None:
+    assert whole_from(admin, [place]) == {place: 0}
+    append(settings, place, 3 * HOUR_MS, 2 * HOUR_MS)
+    assert whole_from(admin, [place]) == {place: 2}
+    append(settings, place, HOUR_MS // 2, 0)
+    assert whole_from(admin, [place]) == {place: 2}
+    assert whole_from(admin, [place], 0.25) == {place: 3}
+    assert whole_from(admin, []) == {}
+
+
+def test_what_is_appended_while_the_brokers_are_asked_is_whole_too(
+    admin: AdminClient, settings: Settings, place: Place
+) -> None:
+    busy: Any = Busy(admin, settings, place)
+    assert whole_from(busy, [place]) == {place: 0}
