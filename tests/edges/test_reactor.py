@@ -14,6 +14,7 @@ from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
 from headrace.app import LIMITS
 from headrace.transfers.commands import ApproveTransfer, RequestTransfer
 from running import PARTITIONS, Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
@@ -84,14 +85,7 @@ def test_money_moves_whole_and_what_is_refused_comes_back(bank: Running) -> None
     assert (listed.returncode, listed.stdout) == (0, "no process is open\n")
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "flushed",
-        "committed",
-        *(pytest.param(step, marks=pytest.mark.chaos) for step in ("begun", "produced", "offsets_sent")),
-    ],
-)
+@for_each("step", ["begun", "produced", "flushed", "offsets_sent", "committed"], short=["flushed", "committed"])
 def test_a_reactor_killed_at_any_step_neither_loses_nor_doubles_a_command(bank: Running, step: str) -> None:
     bank.start("victim", *PROCESS, HEADRACE_FAILPOINT=f"kill:{step}:3", HEADRACE_BATCH_SIZE="20")
     bank.send("transfers", *[request(number) for number in range(100)])

@@ -19,6 +19,7 @@ from headrace.orders.commands import CancelOrder, CreateOrder
 from headrace.orders.events import Line
 from lifecycles import lifecycles
 from running import PARTITIONS, Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
@@ -124,7 +125,7 @@ def test_a_limit_that_is_lowered_live_commits_no_offset_without_an_outcome(shop:
     assert {it.aggregate_id: it.result for it in outcomes(shop)}["large"] == "accepted"
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.chaos)])
+@for_each("seed", [1, 2], short=[1])
 def test_resends_in_any_order_from_several_clients_have_one_effect_each(shop: Running, seed: int) -> None:
     """Each id one to five times, through three clients, some with another body; a handler dies on the way."""
     shop.start("handler-0", "handle", "orders", "--slot", "0")

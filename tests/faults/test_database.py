@@ -10,6 +10,7 @@ from headrace.local.process import frozen
 from lifecycles import lifecycles
 from outages import load, progress
 from running import Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
@@ -28,7 +29,7 @@ SLOW = """
     CREATE TRIGGER dawdle AFTER INSERT ON headrace.journal EXECUTE FUNCTION public.dawdle()"""
 
 
-@pytest.mark.parametrize("step", ["applied", "applied+"])
+@for_each("step", ["applied", "applied+"], short=["applied+"])
 def test_a_session_that_ends_around_its_commit_applies_the_batch_once(shop: Running, step: str) -> None:
     shop.start("handler", "handle", "orders")
     names = ("orders", "journal")

@@ -6,16 +6,14 @@ import pytest
 
 from lifecycles import lifecycles
 from running import Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
 STEPS = ["begun", "answered", "producing", "produced", "flushed", "offsets_sent", "offsets_sent+", "committed"]
-QUICK = {"producing", "flushed", "offsets_sent+", "committed"}
 
 
-@pytest.mark.parametrize(
-    "step", [pytest.param(step, marks=() if step in QUICK else pytest.mark.chaos) for step in STEPS]
-)
+@for_each("step", STEPS, short=["producing", "offsets_sent+"])
 def test_a_handler_killed_in_its_transaction_leaves_nothing_lost_or_doubled(shop: Running, step: str) -> None:
     shop.start_projectors()
     start_victim(shop, f"kill:{step}:3")

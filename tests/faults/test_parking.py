@@ -16,6 +16,7 @@ from headrace.kernel.message import Outcome
 from lamps import OUTSIDE, lock_lamps
 from running import PARTITIONS, Running, running
 from servers import Kafka
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
@@ -219,7 +220,7 @@ def test_all_parked_keys_are_redriven_with_one_call_and_what_still_fails_stays_p
     assert house.headrace("parked", "redrive", "lights", "--all").stdout == "nothing is parked\n"
 
 
-@pytest.mark.parametrize("step", ["produced", "offsets_sent", "committed"])
+@for_each("step", ["produced", "offsets_sent", "committed"], short=["produced"])
 def test_a_handler_killed_while_it_redrives_releases_all_or_nothing(house: Running, step: str) -> None:
     house.start("faulty", "handle", "lights", "--slot", "0", BROKEN_ROOM="attic")
     hang(house)

@@ -8,6 +8,7 @@ import pytest
 from headrace.local import LocalServers
 from lifecycles import lifecycles
 from running import Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
@@ -29,15 +30,8 @@ def test_of_two_projectors_of_one_name_only_the_owner_writes(shop: Running) -> N
     shop.assert_sound()
 
 
-@pytest.mark.parametrize(
-    ("step", "mode"),
-    [
-        ("advanced", "fast"),
-        ("applied", "immediate"),
-        pytest.param("advanced", "immediate", marks=pytest.mark.chaos),
-        pytest.param("applied", "fast", marks=pytest.mark.chaos),
-    ],
-)
+@for_each("mode", ["fast", "immediate"], short=["fast", "immediate"])
+@for_each("step", ["advanced", "applied"], short=["applied"])
 def test_a_database_restart_in_the_middle_of_a_batch_loses_and_doubles_no_row_and_ends_no_process(
     shop: Running, servers: LocalServers, step: str, mode: str
 ) -> None:
@@ -59,7 +53,7 @@ def test_a_database_restart_in_the_middle_of_a_batch_loses_and_doubles_no_row_an
         assert "connected anew" in shop.log(f"frozen-{view}").read_text()
 
 
-@pytest.mark.parametrize("step", ["advanced", "applied", "committed"])
+@for_each("step", ["advanced", "applied", "committed"], short=["applied", "committed"])
 def test_a_projector_killed_in_its_transaction_is_replaced(shop: Running, step: str) -> None:
     shop.start("handler", "handle", "orders")
     for view in PROJECTORS:

@@ -13,6 +13,7 @@ from headrace_load.verify.topics import Topics
 from lifecycles import lifecycles
 from outages import load, progress
 from running import PARTITIONS, Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(400)]
 
@@ -21,9 +22,7 @@ MEMBERS = [f"member-{number}" for number in range(8)]
 STANDSTILL_SECONDS = 60
 
 
-@pytest.mark.parametrize(
-    "step", ["offsets_sent", *(pytest.param(s, marks=pytest.mark.chaos) for s in ("produced", "flushed"))]
-)
+@for_each("step", ["offsets_sent", "produced", "flushed"], short=["offsets_sent"])
 def test_every_third_transaction_aborted_rewinds_exactly(shop: Running, step: str) -> None:
     shop.start_projectors()
     shop.start("handler", "handle", "orders", HEADRACE_FAILPOINT=f"abort:{step}:3", HEADRACE_BATCH_SIZE="40")

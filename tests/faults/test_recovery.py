@@ -9,6 +9,7 @@ import pytest
 from headrace.local import LocalServers
 from lifecycles import lifecycles
 from running import Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(600)]
 
@@ -16,7 +17,7 @@ BOUND_S = 300.0
 """The promise: recovered in under five minutes."""
 
 
-@pytest.mark.parametrize("orders", [2_500, pytest.param(25_000, marks=pytest.mark.chaos)])
+@for_each("orders", [2_500, 25_000], short=[2_500])
 def test_brokers_and_database_that_are_killed_leave_a_backlog_that_is_worked_off_within_five_minutes(
     servers: LocalServers, shop: Running, orders: int
 ) -> None:

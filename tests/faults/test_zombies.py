@@ -11,22 +11,18 @@ from headrace.kafka.clients import producer_config
 from headrace.local.process import frozen
 from lifecycles import lifecycles
 from running import PARTITIONS, Running
+from shortened import for_each
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
 STEPS = ["begun", "answered", "producing", "produced", "flushed", "offsets_sent", "offsets_sent+", "committed"]
-QUICK = {"offsets_sent", "producing"}
+AMID, UNDECIDED = "producing", "offsets_sent"
 """Where most can go wrong: amid the records, and when all is with the broker and nothing is decided."""
 TRANSACTION_MS = 3000
 BEYOND_SECONDS = 3 * TRANSACTION_MS / 1000
 SHORT = {
     f"KAFKA_PRODUCER__{name}_TIMEOUT_MS": str(TRANSACTION_MS) for name in ("TRANSACTION", "MESSAGE", "SOCKET")
 }  # fmt: skip
-
-
-def steps() -> list[object]:
-    """Every step; `make test` takes the worst of them."""
-    return [pytest.param(step, marks=() if step in QUICK else pytest.mark.chaos) for step in STEPS]
 
 
 def freeze(shop: Running, step: str, **env: str) -> None:
@@ -42,7 +38,7 @@ def freeze(shop: Running, step: str, **env: str) -> None:
     shop.wait(lambda: pid is not None and frozen(pid), f"it stops at {step}")
 
 
-@pytest.mark.parametrize("step", steps())
+@for_each("step", STEPS, short=[UNDECIDED])
 def test_a_zombie_beyond_its_transaction_changes_nothing_when_it_comes_back(shop: Running, step: str) -> None:
     freeze(shop, step, **SHORT)
     since = time.monotonic()
@@ -60,7 +56,7 @@ def test_a_zombie_beyond_its_transaction_changes_nothing_when_it_comes_back(shop
     assert not any("Unable to produce" in line for line in ends)  # a transaction to be aborted, no reason to end
 
 
-@pytest.mark.parametrize("step", steps())
+@for_each("step", STEPS, short=[AMID])
 def test_a_zombie_that_comes_back_while_its_transaction_is_open_commits_it_whole_or_not_at_all(
     shop: Running, step: str
 ) -> None:
