@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import murmur2
 
-from headrace.app import shop
+from headrace.app import bank, shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.orders.decider import Order, decide, evolve
@@ -47,6 +47,18 @@ def test_a_delivered_order_is_stored_with_all_that_is_true_of_it(codec: Codec) -
     assert {event.meta.aggregate_id for event in decoded} == {frame.key.decode() for frame in frames}
     assert len({frame.key for frame in frames}) == 100
     assert {(event.meta.version, event.state.status, event.state.paid) for event in decoded} == {(4, "delivered", 1530)}
+
+
+def test_deposits_are_for_accounts_that_are_there_and_are_accepted() -> None:
+    codec = Codec(bank, read_lock(Path(__file__).parents[2] / "schemas"))
+    accounts = {frame.key: codec.decode(frame.value) for frame in traffic.funded_accounts(codec, 50, PARTITIONS)}
+    deposits = traffic.deposits(codec, 1_000, 50, PARTITIONS)
+    assert len(accounts) == len({frame.key for frame in deposits}) == 50
+    for frame in deposits:
+        account, command = accounts[frame.key].state, codec.decode(frame.value).body
+        (event,) = bank.aggregate("accounts").decide(command, account, 0)
+        assert event.amount == 125
+    assert {account.meta.version for account in accounts.values()} == {2}
 
 
 def test_records_are_stored_where_murmur2_sends_their_keys(codec: Codec) -> None:

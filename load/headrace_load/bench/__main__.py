@@ -10,20 +10,22 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from headrace.app import shop
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServerError
 from headrace_load.bench import check as checking
 from headrace_load.bench import document as documenting
-from headrace_load.bench import drained, money, profiling, raw, report, takeover, traffic
+from headrace_load.bench import drained, money, profiling, raw, report, scaling, takeover, traffic
 from headrace_load.bench.figures import Figure, Results, figures_of
 from headrace_load.bench.machine import facts, host
-from headrace_load.bench.stage import PARTITIONS, Stage
+from headrace_load.bench.stage import Stage
 
 COMMANDS: Final = 200_000
 REPEATS: Final = 3
 WARM_UP_S: Final = 12.0
+AGGREGATES: Final = (1, 100, 1_000)
+"""How many a handler holds at 200,000 commands a repeat, in thousands; with fewer commands likewise fewer."""
+HANDLERS: Final = (1, 2, 4)
 QUICK: Final = 10
 """`--quick` is so many times less."""
 
@@ -57,7 +59,7 @@ def bench(
     before = checking.recorded(host()["codec"]) if check else {}
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, Stage(Path(folder)) as stage:
         console.print(f"making {count:,} commands, warming the broker up")
-        asked = traffic.commands(stage.codec, count // 4 * 4, PARTITIONS)
+        asked = traffic.commands(stage.codec, count // 4 * 4, stage.partitions)
         raw.warm_up(stage, asked, WARM_UP_S / less if warm_up is None else warm_up)
         if profile:
             profiling.show(profiling.profile_handler(stage, asked))
@@ -97,12 +99,12 @@ def _measure(stage: Stage, asked: list[traffic.Frame], times: int) -> tuple[dict
             "batch_size": settings.batch_size,
             "window_ms": settings.window_ms,
         },
-        "partitions": PARTITIONS,
+        "partitions": stage.partitions,
         "commands": len(asked),
         "aggregates": len(asked),
         "repeats": times,
     }
-    newest = traffic.delivered_orders(stage.codec, len(asked), PARTITIONS)
+    newest = traffic.delivered_orders(stage.codec, len(asked), stage.partitions)
     figures = figures_of([_repeat(stage, asked, newest, number + 1, times) for number in range(times)])
     circumstances["seconds"] = round(time.monotonic() - began, 1)
     return report.as_json(figures, circumstances), figures
@@ -115,7 +117,12 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
     results |= takeover.restart(stage, len(asked))
     results |= takeover.restore(stage, newest)
     console.print("transfers")
-    return results | money.transfers(stage.settings.schemas, len(asked) // 20, max(3, len(asked) // 8_000))
+    results |= money.transfers(stage.settings.schemas, len(asked) // 20, max(3, len(asked) // 8_000))
+    console.print("more aggregates, more handlers")
+    results |= scaling.more_aggregates(
+        len(asked), [len(asked) * 1_000 * thousands // COMMANDS for thousands in AGGREGATES]
+    )
+    return results | scaling.more_handlers(len(asked), HANDLERS)
 
 
 def _drain(stage: Stage, asked: list[traffic.Frame], number: int, times: int) -> Results:
@@ -123,9 +130,9 @@ def _drain(stage: Stage, asked: list[traffic.Frame], number: int, times: int) ->
     console.print(f"repeat {number} of {times}: handler", end="")
     stage.reset()
     results = drained.handle(stage, asked)
-    events = raw.Topic(stage, stage.orders.event_topic)
+    events = raw.Topic(stage, stage.aggregate.event_topic)
     console.print(", projectors")
-    for projector in (*(view.name for view in shop.views), JOURNAL):
+    for projector in (*(view.name for view in stage.app.views), JOURNAL):
         results |= drained.project(stage, projector, events)
     return results
 

@@ -20,7 +20,9 @@ processes of their own, {repeats} repeats, median between least and greatest. {c
 
 CPU is that of all threads of a process, per record. *x raw* sets it beside librdkafka alone on the same bytes in the
 same run: these ratios carry over to another machine, rates do not. *restart* is a takeover after all those commands,
-*restore* one of as many aggregates of which only the newest events are there.
+*restore* one of as many aggregates of which only the newest events are there. A *handler of … accounts* takes so many
+over, which is what its seconds and its memory are of, and is then asked for deposits to any of them; *handlers, … of
+them* share 12 partitions, and their CPU is that of all together.
 
 {table}
 

@@ -19,9 +19,9 @@ def profile_handler(stage: Stage, commands: list[Frame]) -> pstats.Stats:
     cProfile makes calls of Python functions dearer than they are: read the order of the rows, not their seconds.
     """
     stage.reset()
-    stage.store(stage.orders.command_topic, commands)
+    stage.store(stage.aggregate.command_topic, commands)
     profile = cProfile.Profile()
-    handler = open_handler(app, stage.orders.name, "bench", stage.settings)
+    handler = open_handler(app, stage.aggregate.name, "bench", stage.settings)
     try:
         while not handler.run_once():
             pass

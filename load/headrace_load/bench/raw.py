@@ -11,7 +11,7 @@ from headrace.kafka.clients import producer_config, reader_config
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.errors import Fault
 from headrace_load.bench.figures import Spent
-from headrace_load.bench.stage import PARTITIONS, TIMEOUT_S, Stage
+from headrace_load.bench.stage import TIMEOUT_S, Stage
 from headrace_load.bench.traffic import Frame
 
 CHUNK: Final = 10_000
@@ -29,7 +29,7 @@ class Topic:
         self.frames: list[Frame] = []
         self.ends: dict[int, int] = {}
         times = []
-        places = [(topic, number) for number in range(PARTITIONS)]
+        places = [(topic, number) for number in range(stage.partitions)]
         for chunk in read_to(stage.settings, dict.fromkeys(places, 0), high_watermarks(stage.admin, places)):
             for record in chunk:
                 self.frames.append(Frame(record.partition(), record.key() or b"", record.value() or b""))
@@ -56,7 +56,7 @@ def warm_up(stage: Stage, frames: list[Frame], seconds: float) -> None:
     producer = Producer(producer_config(stage.settings, "bench.warm"))
     producer.init_transactions(TIMEOUT_S)
     reader = Consumer(reader_config(stage.settings))
-    reader.assign([TopicPartition(RAW, number, 0) for number in range(PARTITIONS)])
+    reader.assign([TopicPartition(RAW, number, 0) for number in range(stage.partitions)])
     batches = [frames[at : at + WARM_BATCH] for at in range(0, len(frames), WARM_BATCH)]
     deadline = time.monotonic() + seconds
     turn = 0
@@ -73,7 +73,7 @@ def warm_up(stage: Stage, frames: list[Frame], seconds: float) -> None:
 def _make_raw_topic(stage: Stage) -> None:
     stage.delete_topics([RAW])
     settings = {"message.timestamp.type": "LogAppendTime"}
-    for future in stage.admin.create_topics([NewTopic(RAW, PARTITIONS, 1, config=settings)]).values():
+    for future in stage.admin.create_topics([NewTopic(RAW, stage.partitions, 1, config=settings)]).values():
         future.result()
 
 
@@ -99,7 +99,7 @@ def _produce_once(stage: Stage, frames: list[Frame]) -> Spent:
 
 
 def _consume_once(stage: Stage, topic: str, count: int) -> Spent:
-    places = [(topic, number) for number in range(PARTITIONS)]
+    places = [(topic, number) for number in range(stage.partitions)]
     starts = list_offsets(stage.admin, dict.fromkeys(places, OffsetSpec.earliest()))
     config = reader_config(stage.settings) | {"enable.partition.eof": False}
     reader = Consumer(config)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -54,6 +54,10 @@ class Service:
         self.wait(lambda: self._acquired(partitions) is not None, "has its partitions", every_s=0.002)
         return self._acquired(partitions) or {}
 
+    def settle(self, partitions: int) -> None:
+        """Wait until it has so many partitions, and is ready for all of them, whatever it had before."""
+        self.wait(lambda: self._owned() == partitions, "has its share")
+
     def wait(self, holds: Callable[[], bool], what: str, every_s: float = 0.05) -> None:
         """Wait until something holds; `Fault` with the end of the log when the process ends first or takes minutes."""
         deadline = time.monotonic() + PATIENCE_S
@@ -64,13 +68,26 @@ class Service:
                 raise Fault(f"{self.name}: not one that {what} in {PATIENCE_S:.0f} s:{quote_end(self._text())}")
             time.sleep(every_s)
 
+    def _owned(self) -> int:
+        owned: set[tuple[str, int]] = set()
+        for entry in self._told():
+            places = {(topic, number) for topic, number in entry.get("partitions", [])}
+            if entry["event"] == "partitions acquired":
+                owned |= places
+            elif entry["event"] == "partitions released":
+                owned -= places
+        return len(owned)
+
     def _acquired(self, partitions: int) -> dict[str, Any] | None:
+        for entry in self._told():
+            if entry["event"] == "partitions acquired" and len(entry["partitions"]) == partitions:
+                return entry
+        return None
+
+    def _told(self) -> Iterator[dict[str, Any]]:
         for line in self._text().splitlines(keepends=True):
             if line.startswith("{") and line.endswith("\n"):
-                entry: dict[str, Any] = json.loads(line)
-                if entry["event"] == "partitions acquired" and len(entry["partitions"]) == partitions:
-                    return entry
-        return None
+                yield json.loads(line)
 
     def _text(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""

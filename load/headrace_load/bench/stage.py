@@ -9,9 +9,9 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
+from headrace.cli.options import load_app
 from headrace.handler.rights import group_of
 from headrace.kafka.clients import admin_client, producer_config, reader_config
 from headrace.kafka.topics import create_topics
@@ -35,28 +35,39 @@ BROKER: Final = {
 # Every commit waits for the disk, as in production.
 DATABASE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 TIMEOUT_S: Final = 30.0
+ROOM: Final = 100_000
+"""So many records wait for the broker at most; a producer has room for ten times as many."""
 
 
 class Stage:
-    """Kafka and Postgres in a folder of their own, the topics of the orders, and the services on them."""
+    """Kafka and Postgres in a folder of their own, the topics of one aggregate, and the services on them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        app_path: str = "headrace.app:shop",
+        aggregate: str = "orders",
+        partitions: int = PARTITIONS,
+    ) -> None:
         self.kafka = LocalKafka(folder / "kafka", BROKER, HEAP_MB, full_jit=True)
         self.postgres = LocalPostgres(folder / "postgres", DATABASE)
-        self.orders = shop.aggregate("orders")
-        self.codec = Codec(shop, read_lock(read_settings().schemas))
+        self.app = load_app(app_path)
+        self.aggregate = self.app.aggregate(aggregate)
+        self.codec = Codec(self.app, read_lock(read_settings().schemas))
+        self.partitions = partitions
+        self._app_path = app_path
         self._folder = folder
         self._started = 0
 
     def __enter__(self) -> Self:
         self.kafka.start()
         self.postgres.start()
-        self.settings = _settings(self.kafka.bootstrap_servers, self.postgres.create_database("migrated"))
+        self.settings = self._settings(self.postgres.create_database("migrated"))
         self.admin = admin_client(self.settings)
         # Not the admin client's call: that one ends the process when a group's coordinator is about to load it.
-        asks = {"group.id": group_of(self.orders.name), "isolation.level": "read_uncommitted"}
+        asks = {"group.id": group_of(self.aggregate.name), "isolation.level": "read_uncommitted"}
         self._group = Consumer(reader_config(self.settings) | asks)
-        migrate(shop, self.settings)
+        migrate(self.app, self.settings)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,11 +77,11 @@ class Stage:
 
     def reset(self) -> None:
         """Empty topics, no group, and a migrated database without rows."""
-        self.delete_topics(self.orders.topics)
-        _forget_group(self.admin, group_of(self.orders.name))
-        create_topics(self.admin, shop, self.settings)
+        self.delete_topics(self.aggregate.topics)
+        _forget_group(self.admin, group_of(self.aggregate.name))
+        create_topics(self.admin, self.app, self.settings)
         self.postgres.drop_database("bench")
-        self.settings = _settings(self.kafka.bootstrap_servers, self.postgres.create_database("bench", "migrated"))
+        self.settings = self._settings(self.postgres.create_database("bench", "migrated"))
 
     def delete_topics(self, names: Iterable[str]) -> None:
         """Delete topics as far as they exist, and wait until the broker no longer names them."""
@@ -82,25 +93,36 @@ class Stage:
         if not until(lambda: not present & set(self.admin.list_topics(timeout=TIMEOUT_S).topics), TIMEOUT_S):
             raise Fault(f"the broker does not delete {', '.join(sorted(present))}")
 
-    def store(self, topic: str, frames: list[Frame]) -> None:
+    def store(self, topic: str, frames: Iterable[Frame]) -> None:
         """Append the records to their partitions, in order."""
         producer = Producer(producer_config(self.settings))
-        for partition, key, value in frames:
+        for number, (partition, key, value) in enumerate(frames, 1):
             producer.produce(topic, value, key, partition=partition)
-        if producer.flush(TIMEOUT_S):
-            raise Fault(f"the broker does not take {len(frames)} records in {TIMEOUT_S:.0f} s")
+            if number % ROOM == 0:
+                producer.flush(TIMEOUT_S)
+        if left := producer.flush(TIMEOUT_S):
+            raise Fault(f"the broker does not take {left} records in {TIMEOUT_S:.0f} s")
 
     def service(self, *arguments: str) -> Service:
         """Start a service, with nothing special about it."""
         self._started += 1
         return Service(
-            list(arguments), environment(self.settings), self._folder / f"{self._started}-{arguments[0]}.log"
+            list(arguments),
+            environment(self.settings, self._app_path),
+            self._folder / f"{self._started}-{arguments[0]}.log",
         )
 
     def answered(self) -> int:
         """How many commands the handler has committed."""
-        places = [TopicPartition(self.orders.command_topic, number) for number in range(PARTITIONS)]
+        places = [TopicPartition(self.aggregate.command_topic, number) for number in range(self.partitions)]
         return sum(max(place.offset, 0) for place in self._group.committed(places, TIMEOUT_S))
+
+    def _settings(self, database: str) -> Settings:
+        """The environment's settings, on these servers."""
+        found = read_settings()
+        where = {"kafka_bootstrap_servers": self.kafka.bootstrap_servers, "database_url": database}
+        own = {"schemas": found.schemas.absolute(), "profile": "local", "partitions": self.partitions}
+        return found.model_copy(update=where | own)
 
     @property
     def broker_cpu_s(self) -> float:
@@ -113,24 +135,17 @@ class Stage:
         return sum(map(cpu_seconds, psutil.Process(self.postgres.pid).children()))
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings, app_path: str = "headrace.app:shop") -> dict[str, str]:
     """What a service on these servers is told."""
     return {
         **os.environ,
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka,
         "DATABASE_URL": settings.database,
-        "HEADRACE_APP": "headrace.app:shop",
+        "HEADRACE_APP": app_path,
         "HEADRACE_PROFILE": settings.profile,
         "HEADRACE_PARTITIONS": str(settings.partitions),
         "HEADRACE_SCHEMAS": str(settings.schemas),
     }
-
-
-def _settings(kafka: str, database: str) -> Settings:
-    """The environment's settings, on these servers."""
-    found = read_settings()
-    where = {"kafka_bootstrap_servers": kafka, "database_url": database, "schemas": found.schemas.absolute()}
-    return found.model_copy(update={**where, "profile": "local", "partitions": PARTITIONS})
 
 
 def _forget_group(admin: AdminClient, group: str) -> None:

@@ -4,26 +4,28 @@ from datetime import datetime
 
 from headrace_load.bench import raw
 from headrace_load.bench.figures import Results, Spent, one_after_the_other
-from headrace_load.bench.stage import PARTITIONS, Stage
+from headrace_load.bench.stage import Stage
 from headrace_load.bench.traffic import Frame
 
 
 def restart(stage: Stage, commands: int) -> Results:
     """Take over after that many commands were just answered: all events are there, and all answers remembered."""
-    return _take_over(stage, "restart", {stage.orders.event_topic: commands, stage.orders.outcome_topic: commands})
+    return _take_over(
+        stage, "restart", {stage.aggregate.event_topic: commands, stage.aggregate.outcome_topic: commands}
+    )
 
 
 def restore(stage: Stage, newest: list[Frame]) -> Results:
     """Take over partitions that hold the newest event of each aggregate, and no answers to remember."""
     stage.reset()
-    stage.store(stage.orders.event_topic, newest)
-    return _take_over(stage, "restore", {stage.orders.event_topic: len(newest)})
+    stage.store(stage.aggregate.event_topic, newest)
+    return _take_over(stage, "restore", {stage.aggregate.event_topic: len(newest)})
 
 
 def _take_over(stage: Stage, name: str, counts: dict[str, int]) -> Results:
     """Start a handler on what these topics hold; its log tells the seconds from the assignment to ready."""
     with stage.service("handle", "orders", "--slot", "bench") as service:
-        ready = service.ready(PARTITIONS)
+        ready = service.ready(stage.partitions)
         rss = service.rss_mb
     records, seconds = sum(counts.values()), ready["seconds"]
     floor = one_after_the_other(records, *(raw.consume(stage, topic, count) for topic, count in counts.items()))

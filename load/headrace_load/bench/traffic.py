@@ -1,12 +1,16 @@
-"""What is fed in: commands that take orders through their life, and the events that such orders end with."""
+"""What is fed in: commands that take orders through their life or put money into accounts, and what such end with."""
 
 from collections.abc import Iterator
 from datetime import date
+from random import Random
 from typing import Final, NamedTuple
 
 from confluent_kafka import murmur2
 from msgspec import Struct
 
+from headrace.accounts.account import Account
+from headrace.accounts.commands import DepositMoney
+from headrace.accounts.events import MoneyDeposited
 from headrace.avro.codec import Codec
 from headrace.kernel.message import CommandMeta, EventMeta, Writer
 from headrace.orders.commands import CreateOrder, DeliverOrder, PayOrder, ShipOrder
@@ -52,21 +56,45 @@ def delivered_orders(codec: Codec, count: int, partitions: int) -> list[Frame]:
     version = len(LIFE)
     frames = []
     for order in range(count):
-        name, command_id = _name(order), _id(order)
-        meta = EventMeta(
-            version=version,
-            event_id=f"orders/{name}/{version}",
-            aggregate_id=name,
-            occurred_at=1_291_190_400_000,
-            command_id=command_id,
-            command_offset=order,
-            correlation_id=command_id,
-            causation_id=command_id,
-            actor="bench",
-            writer=Writer("bench", 0),
-        )
+        name = _name(order)
+        meta = _event_meta("orders", name, version, order)
         frames.append(_frame(name, codec.encode(event, meta, state), partitions))
     return frames
+
+
+def funded_accounts(codec: Codec, count: int, partitions: int) -> Iterator[Frame]:
+    """The newest event of so many accounts: that they were given their first money."""
+    event, state = MoneyDeposited(1_000_000, "GBP", "wages"), Account("open", "ann", "GBP", 1_000_000)
+    for number in range(count):
+        name = _account(number)
+        yield _frame(name, codec.encode(event, _event_meta("accounts", name, 2, number), state), partitions)
+
+
+def deposits(codec: Codec, count: int, accounts: int, partitions: int) -> list[Frame]:
+    """So many commands, each to one of the accounts, any of them."""
+    chosen = Random(1)  # noqa: S311 - the same ones each time
+    frames = []
+    for number in range(count):
+        name = _account(chosen.randrange(accounts))
+        meta = CommandMeta(command_id=_id(number), aggregate_id=name, actor="bench")
+        frames.append(_frame(name, codec.encode(DepositMoney(125, "GBP", "a gift"), meta), partitions))
+    return frames
+
+
+def _event_meta(aggregate: str, name: str, version: int, number: int) -> EventMeta:
+    command_id = _id(number)
+    return EventMeta(
+        version=version,
+        event_id=f"{aggregate}/{name}/{version}",
+        aggregate_id=name,
+        occurred_at=1_291_190_400_000,
+        command_id=command_id,
+        command_offset=number,
+        correlation_id=command_id,
+        causation_id=command_id,
+        actor="bench",
+        writer=Writer("bench", 0),
+    )
 
 
 def _steps(orders: int) -> Iterator[tuple[int, Struct]]:
@@ -79,6 +107,10 @@ def _steps(orders: int) -> Iterator[tuple[int, Struct]]:
 
 def _name(order: int) -> str:
     return f"order-{order:08d}"
+
+
+def _account(number: int) -> str:
+    return f"account-{number:08d}"
 
 
 def _id(number: int) -> str:

@@ -52,7 +52,7 @@ def verifying(
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder, Stage(Path(folder)) as stage:
         stage.reset()
         drained.handle(stage, traffic.commands(stage.codec, commands // 4 * 4, PARTITIONS))
-        events = raw.Topic(stage, stage.orders.event_topic)
+        events = raw.Topic(stage, stage.aggregate.event_topic)
         for view in (JOURNAL, *(view.name for view in shop.views)):
             drained.project(stage, view, events)
         del events
