@@ -20,6 +20,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from datetime import date
+from inspect import getattr_static
+from types import MemberDescriptorType
 
 import msgspec
 
@@ -40,6 +42,14 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        int type
+        Py_ssize_t offset
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef *d_member
+    int T_OBJECT_EX
 
 import_datetime()
 
@@ -425,12 +435,23 @@ cdef class Places:
         PyMem_Free(self.at)
 
 
+cdef Places slots_of(cls, attributes):
+    """Where in an object of that class each attribute's value lies; None unless all are plain slots, as a Struct's."""
+    found = []
+    for name in attributes:
+        slot = getattr_static(cls, name, None)
+        if type(slot) is not MemberDescriptorType or (<PyMemberDescrObject *>slot).d_member.type != T_OBJECT_EX:
+            return None
+        found.append((<PyMemberDescrObject *>slot).d_member.offset)
+    return Places(found)
+
+
 cdef class Record(Node):
     """A Struct; `places` says where among its class's arguments each member goes, `names` which of them by name."""
 
     cdef object cls
     cdef tuple members, attributes, names
-    cdef Places places
+    cdef Places places, slots
     cdef size_t positional
 
     def __init__(self, shape):
@@ -439,6 +460,7 @@ cdef class Record(Node):
         self.members = tuple([node_of(member.shape) for member in shape.members])
         self.attributes = tuple([member.attribute for member in shape.members])
         self.places = Places([called.index(name) for name in self.attributes])
+        self.slots = slots_of(self.cls, self.attributes)
         self.names = tuple([name for name, by_name in shape.call if by_name]) or None
         self.positional = len([name for name, by_name in shape.call if not by_name])
 
@@ -459,10 +481,18 @@ cdef class Record(Node):
 
     cdef int write(self, Output *out, object value) except -1:
         cdef Py_ssize_t count = PyTuple_GET_SIZE(self.members), number
-        if count == 0 and type(value) is not self.cls:
+        cdef PyObject *slot
+        cdef bint is_own = type(value) is self.cls
+        if count == 0 and not is_own:
             raise Unusual
         for number in range(count):
-            each = PyObject_GetAttr(value, <object>PyTuple_GET_ITEM(self.attributes, number))
+            if is_own and self.slots is not None:
+                slot = (<PyObject **>(<char *><PyObject *>value + self.slots.at[number]))[0]
+                if slot == NULL:
+                    raise Unusual
+                each = <object>slot
+            else:
+                each = PyObject_GetAttr(value, <object>PyTuple_GET_ITEM(self.attributes, number))
             (<Node>PyTuple_GET_ITEM(self.members, number)).write(out, each)
         return 0
 
