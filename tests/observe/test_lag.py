@@ -109,18 +109,39 @@ def test_a_partition_stands_still_only_with_records_to_read_and_brokers_that_ans
     see(lag, 10)
     now[0] += 1000
     see(lag, 10)
-    assert not lag.stalled(90)
+    assert not lag.stalled(90, 20)
     now[0] += 2
     see(lag, 12)
     now[0] += 60
     lag.unseen()
     now[0] += 60
-    assert not lag.stalled(90)
+    assert not lag.stalled(90, 20)
     now[0] += 31
-    assert lag.stalled(90) == {PLACE: (10, 12)}
+    assert lag.stalled(90, 20) == {PLACE: (10, 12)}
     lag.halted(PLACE)
-    assert not lag.stalled(90)
+    assert not lag.stalled(90, 20)
     assert lag.read()[PLACE].is_halted
+
+
+def test_a_partition_waits_for_its_turn_while_another_is_served_that_has_a_backlog(lag: Lag, now: list[float]) -> None:
+    other = ("orders.commands", 2)
+    lag.acquired({other: 0})
+    lag.ends({PLACE: 12, other: 1000}, {PLACE: 12, other: 1000})
+    for turn in range(1, 45):
+        now[0] += 10
+        lag.moved({other: 20 * turn}, {})
+        assert not lag.stalled(90, 20)
+    now[0] += 11
+    assert lag.stalled(90, 20) == {PLACE: (10, 12)}, "but not for ever"
+
+
+def test_a_partition_stands_still_beside_one_that_is_no_more_than_a_batch_behind(lag: Lag, now: list[float]) -> None:
+    other = ("orders.commands", 2)
+    lag.acquired({other: 0})
+    lag.ends({PLACE: 12, other: 1000}, {PLACE: 12, other: 1000})
+    now[0] += 91
+    lag.moved({other: 980}, {})
+    assert lag.stalled(90, 20) == {PLACE: (10, 12)}
 
 
 def test_offsets_without_a_record_are_passed_unless_the_consumer_was_faster(lag: Lag, now: list[float]) -> None:
@@ -132,7 +153,7 @@ def test_offsets_without_a_record_are_passed_unless_the_consumer_was_faster(lag:
     lag.nothing_between(PLACE, 12, 15)
     assert lag.read()[PLACE].position == 13
     now[0] += 100
-    assert lag.stalled(90) == {PLACE: (13, 15)}
+    assert lag.stalled(90, 20) == {PLACE: (13, 15)}
 
 
 def test_nothing_is_told_of_a_partition_that_another_process_owns(lag: Lag) -> None:
@@ -141,7 +162,7 @@ def test_nothing_is_told_of_a_partition_that_another_process_owns(lag: Lag) -> N
     see(lag, 100)
     lag.halted(PLACE)
     lag.look(lambda places: dict.fromkeys([*places, PLACE], 50))
-    assert (lag.read(), lag.places, lag.stalled(0)) == ({}, [], {})
+    assert (lag.read(), lag.places, lag.stalled(0, 20)) == ({}, [], {})
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans(), st.integers(0, 10)), max_size=40))

@@ -59,9 +59,9 @@ class Ends:
             self._lag.unseen()
             return
         self._lag.ends(stable, high)
-        limit_s = self._health.limit_s
-        long_since = self._lag.stalled(limit_s)
-        for place, (position, end) in self._lag.stalled(min(SUSPICIOUS_S, limit_s)).items():
+        limit_s, batch = self._health.limit_s, self._settings.batch_size
+        long_since = self._lag.stalled(limit_s, batch)
+        for place, (position, end) in self._lag.stalled(min(SUSPICIOUS_S, limit_s), batch).items():
             if not self._has_records(place, position, end):
                 self._lag.nothing_between(place, position, end)
             elif place in long_since:

@@ -17,6 +17,8 @@ from headrace.kafka.consumer import Place
 
 LOOK_S: Final = 0.5
 """How often the client is asked for its positions."""
+TURNS: Final = 5
+"""So many times as long a partition may wait for the backlog of others."""
 
 
 class Behind(Struct, frozen=True):
@@ -48,6 +50,12 @@ class Track(Struct):
     def records(self) -> int:
         """How many offsets lie between the position and the end; -1 before the end is known."""
         return max(0, self.end - self.position) if self.end >= 0 else -1
+
+    def stands_still(self, now: float, served: float, seconds: float) -> bool:
+        """Whether it has not moved for so long, `served` being when another was that has a backlog."""
+        still_since = max(self.moved_at, self.caught_up_at)
+        waits = self.records > 0 and not self.is_halted
+        return waits and (now - max(still_since, served) > seconds or now - still_since > TURNS * seconds)
 
     def see(self) -> None:
         """A partition that has reached the end was not behind when the end was seen."""
@@ -141,14 +149,20 @@ class Lag:
             for track in self._tracks.values():
                 track.moved_at = now
 
-    def stalled(self, seconds: float) -> dict[Place, tuple[int, int]]:
-        """The partitions that have not moved for so long although the end is not reached: position and end."""
+    def stalled(self, seconds: float, batch: int) -> dict[Place, tuple[int, int]]:
+        """The partitions that have not moved for so long although the end is not reached: position and end.
+
+        A client hands out what it has fetched one partition after the other. While it gets on with another that is
+        more than a batch behind, a partition waits for its turn, and stands still only after `TURNS` times as long.
+        """
         now = self._clock()
         with self._lock:
+            tracks = self._tracks
+            served = max((track.moved_at for track in tracks.values() if track.records > batch), default=0.0)
             return {
                 place: (track.position, track.end)
-                for place, track in self._tracks.items()
-                if track.records > 0 and not track.is_halted and now - max(track.moved_at, track.caught_up_at) > seconds
+                for place, track in tracks.items()
+                if track.stands_still(now, served, seconds)
             }
 
     def nothing_between(self, place: Place, position: int, end: int) -> None:
