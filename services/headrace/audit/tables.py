@@ -54,6 +54,9 @@ class Tables:
         # A large table takes its time, and nobody waits for a lock of ours.
         self.connection.execute("SET LOCAL statement_timeout = 0")
         self.connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        # All is compared with all: without statistics, as just after a fill, a planner takes tables for small, and
+        # goes through one of them for each row of another.
+        self.connection.execute("SET LOCAL enable_nestloop = off")
 
     def __enter__(self) -> Self:
         return self
