@@ -6,7 +6,7 @@ import pytest
 from headrace.app import shop
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Misconfigured
-from headrace_load.bench.check import RECORDED, least, ratios, record, recorded, too_dear
+from headrace_load.bench.check import RECORDED, least, ratios, record, recorded, too_dear, usual
 from headrace_load.bench.document import as_markdown, as_svg, write
 from headrace_load.bench.figures import Results
 
@@ -28,6 +28,10 @@ def test_a_quarter_over_what_is_recorded_passes_and_more_does_not() -> None:
     assert too_dear({"handler": 5.0, "projector_orders": 9.0}, before) == []
     [line] = too_dear({"handler": 5.01, "projector_orders": 9.0}, before)
     assert line == "handler takes 5.01 times the CPU of raw librdkafka; 4.00 is recorded, and 5.00 the most that passes"
+
+
+def test_of_several_measurements_the_median_is_kept() -> None:
+    assert usual([{"handler": 6.0}, {"handler": 9.0}, {"handler": 6.4}]) == {"handler": 6.4}
 
 
 def test_what_is_recorded_is_what_a_check_compares_with(tmp_path: Path) -> None:

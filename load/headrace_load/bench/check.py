@@ -7,6 +7,7 @@ depends on the machine, and what disturbs it only adds: so the least of some rep
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from headrace.kernel.errors import Misconfigured
@@ -29,6 +30,11 @@ def ratios(repeats: Sequence[Results]) -> dict[str, float]:
 def least(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     """The lower ratio of each service."""
     return {who: min(ratio, other[who]) for who, ratio in one.items()}
+
+
+def usual(measured: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Each service's median: a lucky measurement on record would fail honest ones."""
+    return {who: median(ratios[who] for ratios in measured) for who in measured[0]}
 
 
 def recorded(codec: str, path: Path = RECORDED) -> dict[str, float]:
