@@ -69,13 +69,12 @@ class Service:
             time.sleep(every_s)
 
     def _owned(self) -> int:
-        owned: set[tuple[str, int]] = set()
+        owned: set[str] = set()
         for entry in self._told():
-            places = {(topic, number) for topic, number in entry.get("partitions", [])}
             if entry["event"] == "partitions acquired":
-                owned |= places
+                owned.update(map(str, entry["partitions"]))
             elif entry["event"] == "partitions released":
-                owned -= places
+                owned.difference_update(map(str, entry["partitions"]))
         return len(owned)
 
     def _acquired(self, partitions: int) -> dict[str, Any] | None:
