@@ -100,3 +100,17 @@ def test_a_frame_of_any_size_is_written_and_read(by: Functions) -> None:
         frame = by.writer_for(None, (schema, kind), None)(None, value, None)
         assert frame == PYTHON.writer_for(None, (schema, kind), None)(None, value, None)
         assert by.reader_for(schema, kind)(frame, 0) == (value, len(frame))
+
+
+def test_texts_that_are_alike_are_told_apart(by: Functions) -> None:
+    """The compiled reader keeps short texts that it has read, at places that several share."""
+    schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": "array", "items": "string"}}]}
+    from msgspec import defstruct  # noqa: PLC0415
+
+    kind = defstruct("R", [("x", list[str])])
+    middles = [f"{'a' * 8}{middle}{'b' * 8}" for middle in ("", "x", "y", "xy", "é", "\0", "a" * 40)]
+    shorts = ["", "a", "b", "aa", "é", "ab", "\0", "\0\0", "a\0"]
+    many = [f"name {number}" for number in range(5000)]
+    value = kind([*middles, *shorts, *many] * 2)
+    frame = by.writer_for(None, (schema, kind), None)(None, value, None)
+    assert [by.reader_for(schema, kind)(frame, 0) for _ in range(2)] == [(value, len(frame))] * 2

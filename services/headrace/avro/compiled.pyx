@@ -13,11 +13,11 @@ from cpython.list cimport PyList_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject, PyObject_GetAttr
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_CheckExact, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from datetime import date
 from inspect import getattr_static
@@ -56,6 +56,11 @@ import_datetime()
 cdef enum:
     ROOM = 1024
     LONGEST_NUMBER = 10
+    SHORT = 32  # less than a UUID has
+    PLACES_BITS = 10
+    PLACES = 1024
+
+cdef uint64_t MIXED = 0x9E3779B97F4A7C15
 
 cdef object EPOCH_DAY = EPOCH
 cdef object convert = msgspec.convert
@@ -104,10 +109,37 @@ cdef inline const char *read_span(Input *given, Py_ssize_t *size) except NULL:
     return begin
 
 
+cdef PyObject *lately[PLACES]
+"""Short texts that were read lately, each at its place: currencies, names, codes come again and again, and one that is
+shared is neither made anew nor another place in memory for each aggregate that holds it."""
+
+
 cdef inline object read_text(Input *given):
     cdef Py_ssize_t size = 0
     cdef const char *begin = read_span(given, &size)
-    return PyUnicode_DecodeUTF8(begin, size, NULL)
+    if size == 0 or size > SHORT:
+        return PyUnicode_DecodeUTF8(begin, size, NULL)
+    cdef PyObject **place = &lately[place_of(begin, size)]
+    if place[0] != NULL and PyUnicode_GET_LENGTH(<object>place[0]) == size:
+        if memcmp(PyUnicode_DATA(<object>place[0]), begin, size) == 0:
+            return <object>place[0]
+    text = PyUnicode_DecodeUTF8(begin, size, NULL)
+    if PyUnicode_IS_COMPACT_ASCII(text):
+        Py_XDECREF(place[0])
+        Py_INCREF(text)
+        place[0] = <PyObject *>text
+    return text
+
+
+cdef inline size_t place_of(const char *begin, Py_ssize_t size) noexcept:
+    """By its length, its first eight bytes and its last eight: of two that have all of them the later one stays."""
+    cdef uint64_t first = 0, last = 0
+    if size >= 8:
+        memcpy(&first, begin, 8)
+        memcpy(&last, begin + size - 8, 8)
+    else:
+        memcpy(&first, begin, size)
+    return ((first ^ (last * MIXED) ^ <uint64_t>size) * MIXED) >> (64 - PLACES_BITS)
 
 
 cdef inline void begin(Output *out, unsigned char *room):
