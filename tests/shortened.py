@@ -1,13 +1,16 @@
 """Tests of which `make test` runs the worst cases only, and `make chaos` the others."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pytest
 
 
-def for_each(argument: str, cases: Iterable[Any], short: Collection[Any]) -> Any:
-    """A test for each of the cases; those that are not in `short` run by `make chaos` only."""
+def for_each(
+    argument: str, cases: Iterable[Any], short: Collection[Any], name: Callable[[Any], str | None] = lambda _: None
+) -> Any:
+    """A test for each case, called `name(case)`, or as pytest does; those not in `short` run by `make chaos` only."""
     return pytest.mark.parametrize(
-        argument, [pytest.param(case, marks=() if case in short else pytest.mark.chaos) for case in cases]
+        argument,
+        [pytest.param(case, id=name(case), marks=() if case in short else pytest.mark.chaos) for case in cases],
     )

@@ -2,13 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from confluent_kafka import Message, Producer, murmur2
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from headrace_load.mutants import MUTANTS
 from headrace_load.verify import Evidence, verify
 from lifecycles import lifecycles
 from running import PARTITIONS, Running
+from shortened import for_each
 
 ORDERS = 40
 LAST = 4 * ORDERS
@@ -30,15 +30,9 @@ DIGEST = {"HEADRACE_RESTORE_DIGEST": "1"}
 """Lets a handler say what it restored, for the verifier to compare."""
 
 
-def each(*wrong: str, short: Iterable[str] = ()) -> Any:
+def each(*wrong: str, short: Collection[str] = ()) -> Any:
     """A test without a mutant, and one for each, NAME or NAME:COUNT; those not in `short` run by `make chaos` only."""
-    return pytest.mark.parametrize(
-        "wrong",
-        [
-            pytest.param(one, id=name_of(one) or "right", marks=() if one in short else pytest.mark.chaos)
-            for one in ("", *wrong)
-        ],
-    )
+    return for_each("wrong", ("", *wrong), short, lambda one: name_of(one) or "right")
 
 
 def name_of(wrong: str) -> str:

@@ -9,24 +9,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from headrace.kafka.clients import admin_client
 from headrace.kafka.compaction import LAG, whole_from
 from headrace.kafka.consumer import Place
+from headrace.local.process import until
 from headrace.settings import Settings
-from servers import Kafka
 
 pytestmark = pytest.mark.edge
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def settings(kafka: Kafka) -> Settings:
-    return Settings(KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HEADRACE_PROFILE="local")
-
-
-@pytest.fixture
-def admin(settings: Settings) -> AdminClient:
-    return admin_client(settings)
 
 
 @pytest.fixture
@@ -35,12 +24,14 @@ def place(admin: AdminClient) -> Iterator[Place]:
     topic = f"whole-{uuid.uuid4().hex[:8]}"
     config = {LAG: str(HOUR_MS), "cleanup.policy": "compact"}
     admin.create_topics([NewTopic(topic, 1, 1, config=config)])[topic].result()
+    # The controller has it; a broker that is busy learns of it a moment later, and is asked for its settings.
+    assert until(lambda: topic in admin.list_topics(timeout=10).topics, 20)
     yield topic, 0
     admin.delete_topics([topic])[topic].result()
 
 
 def append(settings: Settings, place: Place, *ages_ms: int) -> None:
-    producer = Producer({"bootstrap.servers": settings.kafka})
+    producer = Producer({"bootstrap.servers": settings.kafka, "enable.idempotence": True})
     for age in ages_ms:
         producer.produce(place[0], b"x", b"k", place[1], timestamp=int(time.time() * 1000) - age)
     producer.flush(30)

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from headrace.kafka.clients import admin_client, reader_config
+from headrace.kafka.clients import reader_config
 from headrace.kafka.consumer import Place
 from headrace.local.process import until
 from headrace.observe import lag as module
@@ -15,19 +15,8 @@ from headrace.observe.ends import Ends
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag
 from headrace.settings import Settings
-from servers import Kafka
 
 pytestmark = pytest.mark.edge
-
-
-@pytest.fixture
-def settings(kafka: Kafka) -> Settings:
-    return Settings(KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HEADRACE_PROFILE="local")
-
-
-@pytest.fixture
-def admin(settings: Settings) -> AdminClient:
-    return admin_client(settings)
 
 
 @pytest.fixture

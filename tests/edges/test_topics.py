@@ -38,11 +38,6 @@ def settings(kafka: Kafka) -> Settings:
 
 
 @pytest.fixture
-def admin(settings: Settings) -> AdminClient:
-    return admin_client(settings)
-
-
-@pytest.fixture
 def app(admin: AdminClient) -> Iterator[App]:
     """A domain of a name that no other test has; its topics are gone afterwards."""
     app = App(aggregates=(structs.replace(bells, name=f"bells_{uuid.uuid4().hex[:12]}"),))

@@ -30,8 +30,15 @@ def test_of_two_projectors_of_one_name_only_the_owner_writes(shop: Running) -> N
     shop.assert_sound()
 
 
-@for_each("mode", ["fast", "immediate"], short=["fast", "immediate"])
-@for_each("step", ["advanced", "applied"], short=["applied"])
+@pytest.mark.parametrize(
+    ("step", "mode"),
+    [
+        ("advanced", "fast"),
+        ("applied", "immediate"),
+        pytest.param("advanced", "immediate", marks=pytest.mark.chaos),
+        pytest.param("applied", "fast", marks=pytest.mark.chaos),
+    ],
+)
 def test_a_database_restart_in_the_middle_of_a_batch_loses_and_doubles_no_row_and_ends_no_process(
     shop: Running, servers: LocalServers, step: str, mode: str
 ) -> None:

@@ -34,6 +34,7 @@ BROKER: Final = {
 }
 # Every commit waits for the disk, as in production.
 DATABASE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+SHOP: Final = "headrace.app:shop"
 TIMEOUT_S: Final = 30.0
 ROOM: Final = 100_000
 """So many records wait for the broker at most; a producer has room for ten times as many."""
@@ -45,7 +46,7 @@ class Stage:
     def __init__(
         self,
         folder: Path,
-        app_path: str = "headrace.app:shop",
+        app_path: str = SHOP,
         aggregate: str = "orders",
         partitions: int = PARTITIONS,
     ) -> None:
@@ -135,7 +136,7 @@ class Stage:
         return sum(map(cpu_seconds, psutil.Process(self.postgres.pid).children()))
 
 
-def environment(settings: Settings, app_path: str = "headrace.app:shop") -> dict[str, str]:
+def environment(settings: Settings, app_path: str = SHOP) -> dict[str, str]:
     """What a service on these servers is told."""
     return {
         **os.environ,
