@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=2000, ge=1, le=20_000, validation_alias="HEADRACE_BATCH_SIZE")
     """Records in one transaction, at most."""
     window_ms: int = Field(default=20, ge=0, le=10_000, validation_alias="HEADRACE_WINDOW_MS")
-    """How long a transaction waits for more records after its first: the price of throughput in latency."""
+    """How far apart transactions begin that are not full: the price of throughput in latency."""
     dedup_window_s: int = Field(default=300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
     """How long a command's id is remembered, in log time."""
     parked_keys: int = Field(default=1_000, ge=1, validation_alias="HEADRACE_PARKED_KEYS")

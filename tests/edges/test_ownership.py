@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from threading import Timer
 from uuid import uuid4
 
 import pytest
@@ -22,7 +23,14 @@ PARTITIONS = 8
 class Member:
     """An owner that is ready for a partition when `gate` says so, and remembers what it was given."""
 
-    def __init__(self, kafka: Kafka, topic: str, gate: Callable[[Place], bool] = lambda _: True) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        topic: str,
+        gate: Callable[[Place], bool] = lambda _: True,
+        size: int = 100,
+        window_s: float = 0.02,
+    ) -> None:
         self.owned: set[Place] = set()
         self.acquired: list[Place] = []
         self.seen: list[tuple[Place, int]] = []
@@ -30,7 +38,7 @@ class Member:
         self._gate = gate
         settings = Settings(KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, HEADRACE_PROFILE="local")
         config = consumer_config(settings, f"group-{topic}") | {"session.timeout.ms": 3000}
-        self.consumer = BatchConsumer(config, [topic], self, 100, 0.02)
+        self.consumer = BatchConsumer(config, [topic], self, size, window_s)
 
     def acquire(self, places: set[Place]) -> Steps:
         while not all(map(self._gate, places)):
@@ -175,6 +183,24 @@ def test_batches_read_again_are_the_same(kafka: Kafka, topic: str) -> None:
         member.seen.clear()
         turn([member], lambda: len(member.seen) >= len(first.messages), "it comes again")
         assert set(first.first.items()) <= set(member.seen)
+
+
+def test_what_comes_after_a_pause_is_handed_out_at_once(kafka: Kafka, topic: str) -> None:
+    member = Member(kafka, topic, size=2, window_s=600)
+    with closing(member):
+        turn([member], lambda: bool(member.seen), "the first record comes, though its window were ten minutes long")
+
+
+def test_records_are_gathered_until_the_window_of_the_batch_before_them_is_over(kafka: Kafka, topic: str) -> None:
+    member = Member(kafka, topic, size=PARTITIONS, window_s=600)
+    with closing(member):
+        turn([member], lambda: bool(member.seen), "a first batch comes")
+        begun = len(member.seen)
+        late = Timer(0.5, fill, (kafka, topic))
+        late.start()
+        turn([member], lambda: len(member.seen) > begun, "the next comes when it is full, and not before")
+        late.join()
+        assert len(member.seen) == begun + PARTITIONS
 
 
 def test_one_to_eight_members_own_each_partition_once_at_a_time(kafka: Kafka, topic: str) -> None:

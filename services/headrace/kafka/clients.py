@@ -22,11 +22,18 @@ READERS: Final = "headrace.reader."
 # What a producer waits for and packs, by tuning: a flush at the end of a transaction waits for neither.
 LINGER_MS: Final = {"latency": 1, "default": 1, "throughput": 5}
 COMPRESSION: Final = {"latency": "none", "default": "lz4", "throughput": "lz4"}
+FETCH_WAIT_MS: Final = 100
+"""So long a broker keeps a fetch open that it has nothing for; a record answers it at once.
+
+The answer is also what lets a partition into the fetch that was given meanwhile.
+"""
+END_WAIT_MS: Final = 10
+"""The same for a reader that waits for a partition's end, which the empty answer tells."""
 TRANSACTION_TIMEOUT_MS: Final = TRANSACTION_MS
 SESSION_TIMEOUT_MS: Final = {"local": 6_000, "production": 30_000}
 
 
-def consumer_config(settings: Settings, group: str) -> dict[str, Any]:
+def consumer_config(settings: Settings, group: str, fetch_wait_ms: int = FETCH_WAIT_MS) -> dict[str, Any]:
     """A consumer that reads committed records only and commits nothing by itself."""
     overrides = _from_environment("KAFKA_CONSUMER__")
     session = int(overrides.get("session.timeout.ms", SESSION_TIMEOUT_MS[settings.profile]))
@@ -44,9 +51,9 @@ def consumer_config(settings: Settings, group: str) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         # A position that is gone must stop the service, not move it.
         "auto.offset.reset": "error",
-        # The defaults pause a full queue for a second and hold small fetches back for half a one.
+        # The default pauses a full queue for a second.
         "fetch.queue.backoff.ms": 5,
-        "fetch.wait.max.ms": 10,
+        "fetch.wait.max.ms": fetch_wait_ms,
         "queued.min.messages": 100_000,
         **overrides,
     }
@@ -54,7 +61,7 @@ def consumer_config(settings: Settings, group: str) -> dict[str, Any]:
 
 def reader_config(settings: Settings) -> dict[str, Any]:
     """A consumer of assigned partitions, outside any group, that says when it has read to the end."""
-    config = consumer_config(settings, f"{READERS}{settings.instance}")
+    config = consumer_config(settings, f"{READERS}{settings.instance}", END_WAIT_MS)
     del config["partition.assignment.strategy"]
     return config | {"enable.partition.eof": True, "fetch.message.max.bytes": 4_000_000}
 

@@ -5,6 +5,7 @@ rebalance notes it, `poll` makes it ready step by step, and meanwhile the other 
 the next rebalance go on.
 """
 
+import time
 from collections import deque
 from collections.abc import Generator
 from contextlib import suppress
@@ -82,6 +83,7 @@ class BatchConsumer:
         self._owner = owner
         self._size = size
         self._window_s = window_s
+        self._window_ends = 0.0
         self._expected: dict[Place, int] = {}
         self._waiting: deque[set[Place]] = deque()
         self._taking: set[Place] = set()
@@ -92,7 +94,10 @@ class BatchConsumer:
         self._client.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     def poll(self, timeout_s: float) -> Batch | None:
-        """The next batch: what comes within the window after a first record; None when none came in time.
+        """The next batch: what comes until the window is over that began with the batch before; None for nothing.
+
+        So batches follow each other a window apart under load, the time in which they are processed included, and what
+        comes after a pause is not kept waiting.
 
         One step of `Owner.acquire` comes first, when partitions wait for it; what it raises is raised here, and a
         `Fault` for a client error that does not pass by itself.
@@ -103,7 +108,9 @@ class BatchConsumer:
             return None
         messages = cast("list[Record]", [first])
         if self._size > 1:
-            messages += cast("list[Record]", self._client.consume(self._size - 1, self._window_s))
+            left_s = max(0.0, self._window_ends - time.monotonic())
+            messages += cast("list[Record]", self._client.consume(self._size - 1, left_s))
+            self._window_ends = time.monotonic() + self._window_s
         self._raise_fault()
         return self._owned(messages)
 
