@@ -62,6 +62,7 @@ REPORT = {
     "partitions": 4,
     "commands": 200_000,
     "repeats": 3,
+    "live_s": 30.0,
     "figures": {
         "raw_produce": {"cpu_us": FIGURE},
         "handler": {"commands_per_s": FIGURE | {"median": 123_456.0}, "cpu_to_raw": FIGURE},

@@ -18,6 +18,10 @@ RATES = {
     "restart": "records_per_s",
     "restore": "records_per_s",
 }
+LIVE = {
+    **{f"live, {rate} a second": "row_p99_ms" for rate in (10, 50, 100)},
+    "everything at once": "events_per_s",
+}
 MONEY = {"transfers": "transfers_per_s", "transfers at 200 a second": "p99_ms"}
 SCALING = {
     **{f"handler of {count} accounts": "cpu_us" for count in ("10", "1,000", "10,000")},
@@ -49,8 +53,8 @@ def test_a_tiny_bench_measures_everything_on_servers_of_its_own(tmp_path: Path) 
     assert report["settings"] == {"tuning": "default", "batch_size": 500, "window_ms": 5}
     assert report["machine"]["kafka"].startswith("4.")
     figures = report["figures"]
-    assert list(figures) == [*RATES, *MONEY, *SCALING]
-    assert all(figures[who][rate]["median"] > 0 for who, rate in (RATES | MONEY | SCALING).items())
+    assert list(figures) == [*RATES, *LIVE, *MONEY, *SCALING]
+    assert all(figures[who][rate]["median"] > 0 for who, rate in (RATES | LIVE | MONEY | SCALING).items())
     assert all(figures[who]["rate_to_raw"]["median"] > 0 for who in list(RATES)[2:])
 
 

@@ -15,7 +15,7 @@ from headrace.kernel.errors import Fault, Misconfigured
 from headrace.local import LocalServerError
 from headrace_load.bench import check as checking
 from headrace_load.bench import document as documenting
-from headrace_load.bench import drained, money, profiling, raw, report, scaling, takeover, traffic
+from headrace_load.bench import drained, live, money, profiling, raw, report, scaling, takeover, traffic
 from headrace_load.bench.figures import Figure, Results, figures_of
 from headrace_load.bench.machine import facts, host
 from headrace_load.bench.stage import Stage
@@ -28,6 +28,12 @@ WARM_UP_S: Final = 12.0
 AGGREGATES: Final = (1, 100, 1_000)
 """How many a handler holds at 200,000 commands a repeat, in thousands; with fewer commands likewise fewer."""
 HANDLERS: Final = (1, 2, 4)
+RATES: Final = (1_000, 5_000, 10_000)
+"""Commands a second that arrive, at 200,000 commands a repeat; with fewer commands likewise less."""
+LIVE_S: Final = 30.0
+"""Commands arrive for so long."""
+UNCOUNTED_S: Final = 15.0
+"""So much of it is in no latency: the broker is another by then."""
 QUICK: Final = 10
 """`--quick` is so many times less."""
 
@@ -105,6 +111,7 @@ def _measure(stage: Stage, asked: list[traffic.Frame], times: int) -> tuple[dict
         "commands": len(asked),
         "aggregates": len(asked),
         "repeats": times,
+        "live_s": LIVE_S * min(len(asked) / COMMANDS, 1),
     }
     newest = traffic.delivered_orders(stage.codec, len(asked), stage.partitions)
     figures = figures_of([_repeat(stage, asked, newest, number + 1, times) for number in range(times)])
@@ -118,6 +125,11 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
     console.print("takeover")
     results |= takeover.restart(stage, len(asked))
     results |= takeover.restore(stage, newest)
+    console.print("live")
+    share = len(asked) / COMMANDS
+    rates = tuple(max(1, round(rate * share)) for rate in RATES)
+    results |= live.at_rates(stage, rates, max(3.0, LIVE_S * min(share, 1)), UNCOUNTED_S * min(share, 1))
+    results |= live.all_at_once(stage, len(asked))
     console.print("transfers")
     results |= money.transfers(stage.settings.schemas, len(asked) // 20, max(3, len(asked) // 8_000))
     console.print("more aggregates, more handlers")

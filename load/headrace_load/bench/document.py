@@ -20,9 +20,12 @@ processes of their own, {repeats} repeats, median between least and greatest. {c
 
 CPU is that of all threads of a process, per record. *x raw* sets it beside librdkafka alone on the same bytes in the
 same run: these ratios carry over to another machine, rates do not. *restart* is a takeover after all those commands,
-*restore* one of as many aggregates of which only the newest events are there. A *handler of … accounts* takes so many
-over, which is what its seconds and its memory are of, and is then asked for deposits to any of them; *handlers, … of
-them* share 12 partitions, and their CPU is that of all together.
+*restore* one of as many aggregates of which only the newest events are there. *Live*, commands arrive at that rate
+whatever becomes of them, at one handler and the projector of `orders`: a latency counts from when its command was due
+to when its event, or the row, is seen, in the second half of {live:.0f} s; generator and observer share the machine.
+*Everything at once* has all projectors, and commands as fast as the broker takes them, to the last row of all. A
+*handler of … accounts* takes so many over, which is what its seconds and its memory are of, and is then asked for
+deposits to any of them; *handlers, … of them* share 12 partitions, and their CPU is that of all together.
 
 {table}
 
@@ -44,6 +47,7 @@ def as_markdown(report: dict[str, Any], plot: str) -> str:
     known = ("cpu", "cores", "system", "python", "codec", "librdkafka", "msgspec", "psycopg", "kafka", "postgres")
     return TEXT.format(
         repeats=report["repeats"],
+        live=report["live_s"],
         commands=report["commands"],
         partitions=report["partitions"],
         settings=", ".join(f"{name} {value}" for name, value in report["settings"].items()),

@@ -26,6 +26,12 @@ UNITS: Final = {
     "cpu_to_handler": "x CPU, reactor to handlers",
     "p50_ms": "ms, median",
     "p99_ms": "ms, 99 %",
+    "event_p50_ms": "ms to event, median",
+    "event_p95_ms": "ms to event, 95 %",
+    "event_p99_ms": "ms to event, 99 %",
+    "row_p50_ms": "ms to row, median",
+    "row_p99_ms": "ms to row, 99 %",
+    "generator_cpu_us": "µs CPU, generator",
 }
 
 

@@ -11,7 +11,7 @@ from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
 from headrace_load.bench.machine import host
 from headrace_load.generator import summary
-from headrace_load.generator.check import DOMAIN
+from headrace_load.generator.check import DOMAIN, check
 from headrace_load.generator.live import watching
 from headrace_load.generator.report import FILE as REPORT
 from headrace_load.generator.report import write_report
@@ -34,6 +34,7 @@ def conduct(
     `watched` are processes on this machine whose CPU time is told. Raises `Misconfigured`, with nothing sent, when
     something is not as it must be.
     """
+    check(settings)
     environment = host() | {"postgres": _postgres(settings)}
     before = cpu_seconds(watched)
     with watching(console, name) as watcher:

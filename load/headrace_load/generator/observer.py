@@ -17,7 +17,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from msgspec import Struct
 
-from headrace.kafka.clients import reader_config
+from headrace.kafka.clients import FETCH_WAIT_MS, reader_config
 from headrace.kafka.consumer import PASSING
 from headrace.kernel.errors import Fault
 from headrace.settings import Settings
@@ -45,6 +45,8 @@ class Watch(Struct, frozen=True):
     starts: dict[tuple[str, int], int]
     stride: int
     """Every so many-th event and outcome is measured."""
+    warm_up_us: int = 0
+    """Nothing that was due earlier is."""
 
 
 class Second(Struct):
@@ -102,7 +104,7 @@ class Observer:
         self._rowless: defaultdict[int, array[int]] = defaultdict(partial(array, "q"))
         self._pending: dict[int, deque[tuple[int, int]]] = {}
         self._ends: dict[tuple[str, int], int] | None = None
-        self._consumer = Consumer(reader_config(watch.settings))
+        self._consumer = Consumer(reader_config(watch.settings) | {"fetch.wait.max.ms": FETCH_WAIT_MS})
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in watch.starts.items()])
         self._read_to = dict(watch.starts)
 
@@ -160,12 +162,12 @@ class Observer:
                 events_seen += 1
                 rowless[partition].append(offset)
                 if events_seen % stride == 0 and (due_us := due(message.value() or b"")) is not None:
-                    self._measured("event", at - due_us)
+                    self._measured("event", due_us, at)
                     self._pending.setdefault(partition, deque()).append((offset, due_us))
             else:
                 outcomes_seen += 1
                 if outcomes_seen % stride == 0 and (due_us := due(message.value() or b"")) is not None:
-                    self._measured("outcome", at - due_us)
+                    self._measured("outcome", due_us, at)
         self._count("outcome", outcomes_seen - self._totals["outcome"], at)
         self._count("event", events_seen - self._totals["event"], at)
 
@@ -192,10 +194,13 @@ class Observer:
             self._count("row", passed, at)
             waiting = self._pending.get(partition)
             while waiting and waiting[0][0] < next_offset:
-                self._measured("row", at - waiting.popleft()[1])
+                self._measured("row", waiting.popleft()[1], at)
         self._pending = {partition: waiting for partition, waiting in self._pending.items() if waiting}
 
-    def _measured(self, name: str, microseconds: int) -> None:
+    def _measured(self, name: str, due_us: int, at: int) -> None:
+        if due_us < self._watch.warm_up_us:
+            return
+        microseconds = at - due_us
         self._histograms[name].record(microseconds)
         self._samples[name].append(microseconds)
 

@@ -90,6 +90,8 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: Annotated[int, Meta(ge=0)] = 1
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     """Processes that send."""
+    warm_up_s: Annotated[float, Meta(ge=0, le=1_000_000)] = 0
+    """What is due earlier is sent and verified, but in no latency: a JVM, say, is compiling itself."""
 
     def __post_init__(self) -> None:
         """Refuse thresholds that cannot be judged, and workers that would have no key."""
@@ -107,6 +109,7 @@ class Overrides(Struct, frozen=True, kw_only=True):
     count: int | None = None
     seed: int | None = None
     workers: int | None = None
+    warm_up_s: float | None = None
     thresholds: tuple[str, ...] = ()
     """Further ones."""
 
@@ -143,9 +146,8 @@ def changed(scenario: Scenario, overrides: Overrides) -> Scenario:
     try:
         arrivals = scaled(scenario.arrivals, overrides.rate, overrides.duration_s, overrides.count)
         built = msgspec.to_builtins(scenario) | {"arrivals": msgspec.to_builtins(arrivals)}
-        built |= {
-            name: getattr(overrides, name) for name in ("seed", "workers") if getattr(overrides, name) is not None
-        }
+        said = {name: getattr(overrides, name) for name in ("seed", "workers", "warm_up_s")}
+        built |= {name: value for name, value in said.items() if value is not None}
         built["thresholds"] = [*scenario.thresholds, *overrides.thresholds]
         return msgspec.convert(built, Scenario)
     except ValueError as error:  # msgspec's own are ValueErrors, too

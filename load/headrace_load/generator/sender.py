@@ -34,6 +34,9 @@ MOST_WAITING: Final = 200_000
 """Records that the client may hold: what is due beyond them is dropped, since an open load waits for nobody."""
 DROPPED_AFTER_S: Final = 2.0
 """What is due is dropped when it would be sent later than this."""
+LINGER_MS: Final = 5
+"""So long a record waits for others, which its latency has in it: one process here stands for many clients, whose
+requests would keep broker and generator busy with little else."""
 TELL_EVERY_S: Final = 0.25
 SHORTEST_NAP_S: Final = 0.001
 LONGEST_NAP_S: Final = 0.02
@@ -100,7 +103,11 @@ class Sender:
         self._counts = Counts()
         self._lateness = Histogram()
         self._now = 0.0
-        config = {"queue.buffering.max.messages": 2 * MOST_WAITING, "queue.buffering.max.kbytes": 2_000_000}
+        config = {
+            "queue.buffering.max.messages": 2 * MOST_WAITING,
+            "queue.buffering.max.kbytes": 2_000_000,
+            "linger.ms": LINGER_MS,
+        }
         self._producer = Producer(producer_config(settings) | config)
         self._producer.list_topics(TOPIC, READY_S)  # so that the first command does not wait for a connection
 
@@ -148,12 +155,14 @@ class Sender:
         if len(self._producer) > MOST_WAITING:
             self._counts.dropped += len(waiting)
             return
+        warm_up_s = self._task.scenario.warm_up_s
         for due in waiting:
             late = elapsed - due
             if late > DROPPED_AFTER_S:
                 self._counts.dropped += 1
                 continue
-            self._lateness.record(int(late * 1e6))
+            if due >= warm_up_s:
+                self._lateness.record(int(late * 1e6))
             self._produce(self._traffic.next(int(due * 1e6)))
 
     def _flood(self, flood: Flood, start: float) -> None:

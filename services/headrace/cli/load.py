@@ -38,6 +38,7 @@ def run(
     count: Annotated[int | None, typer.Option(help="Commands, instead of the scenario's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that send.")] = None,
+    warm_up: Annotated[float | None, typer.Option(help="Seconds at the start that are in no latency.")] = None,
     threshold: Annotated[list[str] | None, typer.Option(help="A further one: 'p99_command_to_row_ms < 100'.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,7 +50,13 @@ def run(
     from headrace_load.generator.scenario import Overrides  # noqa: PLC0415 - not part of a production image
 
     overrides = Overrides(
-        rate=rate, duration_s=duration, count=count, seed=seed, workers=workers, thresholds=tuple(threshold or ())
+        rate=rate,
+        duration_s=duration,
+        count=count,
+        seed=seed,
+        workers=workers,
+        warm_up_s=warm_up,
+        thresholds=tuple(threshold or ()),
     )
     told = Console(stderr=as_json, highlight=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
