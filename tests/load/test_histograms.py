@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_load.generator.histogram import LONGEST_US, Histogram
+from headrace_load.generator.histogram import DIGITS, LONGEST_US, Histogram
 
 durations = st.lists(st.integers(0, 60_000_000), min_size=1, max_size=200)
 
@@ -22,6 +23,16 @@ def of(values: list[int]) -> Histogram:
 def test_histograms_merged_are_the_histogram_of_all(parts: list[list[int]]) -> None:
     merged = Histogram.merged(of(part).encode() for part in parts)
     assert merged.as_json() == of([value for part in parts for value in part]).as_json()
+
+
+@given(durations)
+def test_what_is_recorded_is_what_hdr_itself_records(values: list[int]) -> None:
+    theirs = HdrHistogram(1, LONGEST_US, DIGITS)
+    for value in values:
+        theirs.record_value(value)
+    ours = of(values)
+    for percentile in (0, 1, 50, 90, 99, 99.9, 100):
+        assert ours.percentile_ms(percentile) == theirs.get_value_at_percentile(percentile) / 1000
 
 
 @given(durations)

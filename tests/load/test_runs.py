@@ -89,6 +89,22 @@ def test_a_run_for_programs_is_json_and_its_report_opens_in_a_browser(services: 
     assert_opens(folder / "report.html", "partition order", "environment", "Percentiles", folder=tmp_path)
 
 
+@pytest.mark.parametrize(("warm_up_s", "measured"), [(1, 100), (60, 0)])
+def test_what_is_due_in_the_warm_up_is_sent_and_verified_and_in_no_latency(
+    services: Running, tmp_path: Path, warm_up_s: int, measured: int
+) -> None:
+    options = ("--duration", "2", "--rate", "100", "--warm-up", str(warm_up_s), "--output", str(tmp_path / "run"))
+    ran = load(services, "busy", *options)
+    assert "Traceback" not in ran.stderr
+    found = summary_in(tmp_path / "run")
+    assert found["verification"]["ok"]
+    assert found["metrics"]["sent"] == 200
+    assert found["latencies"]["lateness"]["count"] == measured
+    for what in ("outcome", "event", "row"):
+        assert (found["latencies"][f"command_to_{what}"]["count"] > 0) == bool(measured)
+        assert found["latencies"][f"command_to_{what}"]["count"] <= measured
+
+
 def test_an_impossible_threshold_ends_with_1_and_says_what_was_measured(services: Running, tmp_path: Path) -> None:
     options = ("--duration", "2", "--rate", "100", "--threshold", "p50_command_to_row_ms < 0.001")
     ran = load(services, "steady", *options, "--output", str(tmp_path / "run"))
