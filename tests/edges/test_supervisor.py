@@ -17,6 +17,7 @@ from headrace.local.process import Identity, until
 pytestmark = pytest.mark.edge
 
 SLEEP = ["sleep", "60"]
+# It sleeps for a bounded time, so that it ends by itself should a test not end it.
 DEAF = [
     sys.executable,
     "-c",

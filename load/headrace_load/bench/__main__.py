@@ -31,9 +31,8 @@ HANDLERS: Final = (1, 2, 4)
 RATES: Final = (1_000, 5_000, 10_000)
 """Commands a second that arrive, at 200,000 commands a repeat; with fewer commands likewise less."""
 LIVE_S: Final = 30.0
-"""Commands arrive for so long."""
-UNCOUNTED_S: Final = 15.0
-"""So much of it is in no latency: the broker is another by then."""
+LEAST_LIVE_S: Final = 3.0
+"""Commands arrive for so long at each rate, with fewer commands than 200,000 likewise less, but not less than this."""
 QUICK: Final = 10
 """`--quick` is so many times less."""
 
@@ -111,7 +110,7 @@ def _measure(stage: Stage, asked: list[traffic.Frame], times: int) -> tuple[dict
         "commands": len(asked),
         "aggregates": len(asked),
         "repeats": times,
-        "live_s": LIVE_S * min(len(asked) / COMMANDS, 1),
+        "live_s": _live_s(len(asked)),
     }
     newest = traffic.delivered_orders(stage.codec, len(asked), stage.partitions)
     figures = figures_of([_repeat(stage, asked, newest, number + 1, times) for number in range(times)])
@@ -126,9 +125,8 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
     results |= takeover.restart(stage, len(asked))
     results |= takeover.restore(stage, newest)
     console.print("live")
-    share = len(asked) / COMMANDS
-    rates = tuple(max(1, round(rate * share)) for rate in RATES)
-    results |= live.at_rates(stage, rates, max(3.0, LIVE_S * min(share, 1)), UNCOUNTED_S * min(share, 1))
+    rates = [max(1, rate * len(asked) // COMMANDS) for rate in RATES]
+    results |= live.at_rates(stage, rates, _live_s(len(asked)))
     results |= live.all_at_once(stage, len(asked))
     console.print("transfers")
     results |= money.transfers(stage.settings.schemas, len(asked) // 20, max(3, len(asked) // 8_000))
@@ -137,6 +135,10 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
         len(asked), [len(asked) * 1_000 * thousands // COMMANDS for thousands in AGGREGATES]
     )
     return results | scaling.more_handlers(len(asked), HANDLERS)
+
+
+def _live_s(commands: int) -> float:
+    return max(LEAST_LIVE_S, min(1.0, commands / COMMANDS) * LIVE_S)
 
 
 def _drain(stage: Stage, asked: list[traffic.Frame], number: int, times: int) -> Results:

@@ -13,8 +13,8 @@ from headrace_load.generator.thresholds import PERCENTILES
 
 LONGEST_US: Final = 3_600_000_000
 DIGITS: Final = 3
-BITS: Final = 11
-"""So many leading bits of a duration HDR keeps for three digits."""
+BITS: Final = (2 * 10**DIGITS - 1).bit_length()
+"""So many leading bits of a duration HDR keeps."""
 CURVE_TICKS: Final = 5
 """Points of a percentile curve for each halving of what lies beyond."""
 
