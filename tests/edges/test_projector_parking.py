@@ -12,6 +12,7 @@ from headrace.kernel.errors import TooMuchParked
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
 from headrace.projector.parking import Parking
+from headrace.projector.projection import Reading
 from headrace.settings import Settings
 
 pytestmark = pytest.mark.edge
@@ -58,12 +59,15 @@ class BreaksOn:
         self._names = names
         self.applied: list[int] = []
 
-    def apply(self, _cursor: psycopg.Cursor[Any], records: list[tuple[Any, Any]]) -> int:
+    def prepare(self, _reading: Reading, records: list[tuple[Any, Any]], _before: Any = None) -> list[int]:
         broken = [record for record, _ in records if record.name in self._names]
         if broken:
             raise ValueError(f"secret of {broken[0].name}")
-        self.applied += [record.at for record, _ in records]
-        return len(records)
+        return [record.at for record, _ in records]
+
+    def write(self, _cursor: psycopg.Cursor[Any], prepared: list[int]) -> int:
+        self.applied += prepared
+        return len(prepared)
 
 
 @pytest.fixture
@@ -126,5 +130,5 @@ def test_a_key_that_was_redriven_makes_room(connection: Connection) -> None:
 def test_what_is_kept_of_an_error_holds_no_value_of_the_event(connection: Connection) -> None:
     apply(connection, Parking("orders_v1"), BreaksOn("a"), Consumed("a", 0))
     [(reason,)] = connection.execute("SELECT reason FROM headrace.parked").fetchall()
-    assert reason.startswith("ValueError in apply, test_projector_parking.py line ")
+    assert reason.startswith("ValueError in prepare, test_projector_parking.py line ")
     assert "secret" not in reason

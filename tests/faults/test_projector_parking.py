@@ -85,6 +85,19 @@ def test_redrive_after_the_fix_leaves_what_a_run_without_the_bug_would_have_left
     assert not shop.services.exits
 
 
+@for_each("bug", ["crash", "null"], short=["null"])
+def test_batches_behind_one_that_breaks_are_read_again(shop: Running, bug: str) -> None:
+    """Each of few records, so that a next one is always prepared while one is written."""
+    shop.start("handler", "handle", "orders")
+    steps(shop, 0, 4)
+    shop.wait_until_quiet()
+    shop.start("project-orders", "project", "orders", FAULTY_BUG=bug, HEADRACE_BATCH_SIZE="3")
+    shop.start("project-journal", "project", "journal", HEADRACE_BATCH_SIZE="3")
+    report = shop.assert_sound()
+    assert report.check("held").counted == {"held": 6, "keys": 2}
+    assert parked(shop) == [("order-11", 3), ("order-3", 3)]
+
+
 def test_a_key_stays_parked_when_another_process_takes_over(shop: Running) -> None:
     shop.start("handler", "handle", "orders")
     shop.start("first", "project", "orders", FAULTY_BUG="crash")

@@ -7,7 +7,7 @@ from msgspec import structs
 from headrace.postgres.checkpoint import Superseded
 from headrace_load.mutants.wrapping import Mutant, Strikes
 
-ADVANCE: Final = "headrace.projector.loop:advance"
+ADVANCE: Final = "headrace.projector.writing:advance"
 
 
 def fold_wrongly(right: Any, strikes: Strikes, fold: Any, connection: Any, view: Any, **named: Any) -> None:
@@ -46,14 +46,14 @@ def rewind_checkpoint(right: Any, strikes: Strikes, cursor: Any, projector: str,
         cursor.execute("UPDATE headrace.checkpoints SET next_offset = 0 WHERE projector = %s", [projector])
 
 
-def skip_in_journal(right: Any, strikes: Strikes, journal: Any, cursor: Any, records: list[Any]) -> Any:
+def skip_in_journal(right: Any, strikes: Strikes, journal: Any, cursor: Any, records: list[Any], *before: Any) -> Any:
     """An event is not copied into the journal."""
-    return right(journal, cursor, [pair for pair in records if not strikes.once()])
+    return right(journal, cursor, [pair for pair in records if not strikes.once()], *before)
 
 
-def skip_in_audit(right: Any, strikes: Strikes, audit: Any, cursor: Any, records: list[Any]) -> Any:
+def skip_in_audit(right: Any, strikes: Strikes, audit: Any, cursor: Any, records: list[Any], *before: Any) -> Any:
     """An outcome is not kept in the audit."""
-    return right(audit, cursor, [pair for pair in records if not strikes.once()])
+    return right(audit, cursor, [pair for pair in records if not strikes.once()], *before)
 
 
 def project_uncommitted(right: Any, strikes: Strikes, *group: Any) -> dict[str, Any]:
@@ -75,12 +75,12 @@ def drop_held(right: Any, strikes: Strikes, parking: Any, cursor: Any, parked: l
 
 MUTANTS: Final = (
     Mutant(fold_wrongly, "headrace.projector.projection:ViewFold.__init__", "rows"),
-    Mutant(advance_without_rows, "headrace.projector.projection:ViewFold.apply", "rows"),
+    Mutant(advance_without_rows, "headrace.projector.projection:ViewFold.write", "rows"),
     Mutant(leave_checkpoint, ADVANCE, "positions"),
     Mutant(ignore_fence, ADVANCE, "rows"),
     Mutant(rewind_checkpoint, ADVANCE, "observer"),
-    Mutant(skip_in_journal, "headrace.projector.projection:Journal.apply", "journal"),
-    Mutant(skip_in_audit, "headrace.projector.projection:Audit.apply", "audit"),
+    Mutant(skip_in_journal, "headrace.projector.projection:Journal.prepare", "journal"),
+    Mutant(skip_in_audit, "headrace.projector.projection:Audit.prepare", "audit"),
     Mutant(project_uncommitted, "headrace.projector.loop:consumer_config", "observer"),
     Mutant(forget_held, "headrace.projector.parking:Parking.load", "held"),
     Mutant(drop_held, "headrace.projector.parking:Parking._store", "rows"),

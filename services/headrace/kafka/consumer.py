@@ -7,7 +7,7 @@ the next rebalance go on.
 
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -146,10 +146,10 @@ class BatchConsumer:
             offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=True
         )
 
-    def rewind(self, batch: Batch) -> None:
-        """Read the batch again, as far as its partitions are still owned."""
-        for place, offset in batch.first.items():
-            if place in self._expected:
+    def rewind(self, first: Mapping[Place, int]) -> None:
+        """Go back to these offsets, where the partition is still owned and was not taken back further."""
+        for place, offset in first.items():
+            if self._expected.get(place, 0) > offset:
                 with suppress(KafkaException):  # lost to another member, which the next `poll` tells
                     self._client.seek(TopicPartition(*place, offset))
                     self._expected[place] = offset

@@ -106,7 +106,7 @@ class Lag:
     def rewound(self, places: Iterable[Place]) -> None:
         """A batch is read again: until it is committed, the client's positions are those before or after it."""
         with self._lock:
-            self._rewound.update(places)
+            self._rewound.update(place for place in places if place in self._tracks)
 
     def look(self, ask: Callable[[list[Place]], dict[Place, int]]) -> None:
         """Ask the client for its positions, now and then; to be called while no batch is under way."""

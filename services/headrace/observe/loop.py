@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from confluent_kafka.admin import AdminClient
 
-from headrace.kafka.consumer import Batch, Place
+from headrace.kafka.consumer import Place
 from headrace.observe import metrics
 from headrace.observe.counting import Counts
 from headrace.observe.ends import Ends
@@ -32,10 +32,15 @@ class Timing:
 
     def __init__(self) -> None:
         self.began = self.committing = time.monotonic()
+        self.ended = 0.0
 
     def commit(self) -> None:
         """The batch is processed, and its transaction is to be ended."""
         self.committing = time.monotonic()
+
+    def end(self) -> None:
+        """Its transaction is committed."""
+        self.ended = time.monotonic()
 
 
 class ObservedLoop:
@@ -73,13 +78,14 @@ class ObservedLoop:
         if kind is not None:
             self.health.fail(f"ended by {kind.__name__}")
 
-    def turn(self, member: Member) -> None:
-        """The loop has come round, with no batch under way."""
+    def turn(self, member: Member, *, is_idle: bool = True) -> None:
+        """The loop has come round, with no batch under way if it is idle."""
         self.health.beat()
         if member.is_settled:
             self._taking_since = 0.0
             self.health.ready()
-        self._lag.look(member.positions)
+        if is_idle:
+            self._lag.look(member.positions)
 
     def acquiring(self, places: Iterable[Place]) -> None:
         """The group has given these partitions."""
@@ -99,23 +105,26 @@ class ObservedLoop:
         """The partition is kept, and nothing of it processed any more."""
         self._lag.halted(place)
 
-    def committed(self, batch: Batch, timing: Timing, log_times: Mapping[Place, int], asked_at: int) -> None:
-        """A batch is committed now.
+    def committed(
+        self, after: Mapping[Place, int], records: int, timing: Timing, log_times: Mapping[Place, int], asked_at: int
+    ) -> None:
+        """A batch of so many records is committed, now unless its timing has ended.
 
-        `log_times` has each partition's newest record and `asked_at` the first record's command, in milliseconds of
-        log time.
+        `after` has each partition's next offset and `log_times` its newest record, `asked_at` is the first record's
+        command, in milliseconds of log time.
         """
         now = time.monotonic()
-        self._lag.moved(batch.next, log_times)
+        ended = timing.ended or now
+        self._lag.moved(after, log_times)
         self._transactions.add(1, "committed")
-        self._records.observe(len(batch.messages))
-        self._seconds.observe(now - timing.began)
-        self._commit.observe(now - timing.committing)
-        self._latency.observe(max(0.0, time.time() - asked_at / 1000))
+        self._records.observe(records)
+        self._seconds.observe(ended - timing.began)
+        self._commit.observe(ended - timing.committing)
+        self._latency.observe(max(0.0, time.time() - (now - ended) - asked_at / 1000))
 
-    def not_committed(self, batch: Batch) -> None:
-        """A batch is aborted and will be read again."""
-        self._lag.rewound(batch.first)
+    def not_committed(self, first: Iterable[Place]) -> None:
+        """A batch of these partitions is aborted and will be read again."""
+        self._lag.rewound(first)
         self._transactions.add(1, "aborted")
 
     def unanswered(self) -> None:

@@ -33,12 +33,15 @@ class Session:
         application: str,
         is_stopping: Callable[[], bool] = lambda: False,
         patience_s: float = PATIENCE_S,
+        *,
+        autocommit: bool = False,
     ) -> None:
         self._settings = settings
         self._application = application
         self._is_stopping = is_stopping
         self._patience_s = patience_s
-        self.connection: Connection = connect(settings, application)
+        self._autocommit = autocommit
+        self.connection: Connection = connect(settings, application, autocommit=autocommit)
 
     def persist(
         self, transaction: Callable[[Connection], None], was_committed: Callable[[Connection], bool] | None = None
@@ -80,7 +83,7 @@ class Session:
         pause = FIRST_PAUSE_S
         while True:
             try:
-                self.connection = connect(self._settings, self._application)
+                self.connection = connect(self._settings, self._application, autocommit=self._autocommit)
             except Fault:
                 if self._is_stopping() or time.monotonic() > deadline:
                     raise

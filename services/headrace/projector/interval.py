@@ -4,7 +4,8 @@ import time
 
 from structlog import get_logger
 
-from headrace.audit.checkpoints import Rewritten, sign
+from headrace.audit.checkpoints import Rewritten
+from headrace.audit.checkpoints import sign as sign_chains
 from headrace.audit.signing import Checkpoint, Signer
 from headrace.kafka.consumer import Place
 from headrace.kernel.errors import Misconfigured
@@ -36,14 +37,17 @@ class IntervalSigner:
         """So many rows are committed."""
         self._unsigned += rows
 
-    def turn(self, session: Session, places: list[Place]) -> None:
-        """The loop has come round: sign these partitions' chains if it is time to."""
-        if not self._unsigned or (self._unsigned < self._rows and time.monotonic() - self._since < self._seconds):
-            return
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to sign."""
+        return self._unsigned >= self._rows or (self._unsigned > 0 and time.monotonic() - self._since >= self._seconds)
+
+    def sign(self, session: Session, places: list[Place]) -> None:
+        """Sign these partitions' chains."""
         made: list[Checkpoint] = []
 
         def write(connection: Connection) -> None:
-            made[:] = sign(connection, self._signer, places, self._known)
+            made[:] = sign_chains(connection, self._signer, places, self._known)
 
         try:
             session.persist(write)

@@ -15,7 +15,7 @@ from headrace.postgres.checkpoint import lock
 from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Session
-from headrace.projector.projection import ViewFold
+from headrace.projector.projection import ViewFold, apply
 from headrace.projector.reading import Pair, RecordReader, place_of
 from headrace.projector.reasons import reason as reason_for
 from headrace.projector.stored import StoredEvent, milliseconds
@@ -178,7 +178,7 @@ def _apply_all(cursor: Cursor, projection: ViewFold, pairs: list[Pair]) -> None:
     """Apply all at once; if that fails, one by one, to name the first that does."""
     try:
         with cursor.connection.transaction():
-            projection.apply(cursor, pairs)
+            apply(projection, cursor, pairs)
     except Exception as error:
         if judge(error, cursor.connection) is not Rung.POISON:
             raise
@@ -186,7 +186,7 @@ def _apply_all(cursor: Cursor, projection: ViewFold, pairs: list[Pair]) -> None:
         return
     for pair in pairs:
         try:
-            projection.apply(cursor, [pair])
+            apply(projection, cursor, [pair])
         except Exception as error:
             raise _still_broken(pair[0].offset(), error) from error
 

@@ -16,7 +16,7 @@ from structlog import get_logger
 from headrace.kafka.consumer import Place, Record
 from headrace.kernel.errors import TooMuchParked
 from headrace.postgres.ladder import Rung, judge
-from headrace.projector.projection import Projection
+from headrace.projector.projection import Projection, apply
 from headrace.projector.reading import Pair, Unreadable, key_of, place_of
 from headrace.projector.reasons import reason, reason_class
 
@@ -61,10 +61,14 @@ class Parking:
         """Take over what the table says; only a redrive or a discard takes something out of it behind our back."""
         wanted = sorted(places)
         cursor.execute(LOAD, [[topic for topic, _ in wanted], [number for _, number in wanted], self._projector])
-        for place in wanted:
-            self._queues.pop(place, None)
+        found: dict[Place, dict[str, int]] = {}
         for topic, number, key, count in cursor.fetchall():
-            self._queues.setdefault((topic, number), {})[key] = count
+            found.setdefault((topic, number), {})[key] = count
+        for place in wanted:  # at no moment is a place that has some seen without
+            if place in found:
+                self._queues[place] = found[place]
+            else:
+                self._queues.pop(place, None)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -110,7 +114,7 @@ class Parking:
         if search:
             rows = self._search(cursor, projection, free, parked)
         elif free:
-            rows = projection.apply(cursor, free)
+            rows = apply(projection, cursor, free)
         for record, error in unreadable:
             self._park(record, error, parked)
         self._store(cursor, parked)
@@ -126,7 +130,7 @@ class Parking:
             return 0
         try:
             with cursor.connection.transaction():
-                return projection.apply(cursor, free)
+                return apply(projection, cursor, free)
         except Exception as error:
             if judge(error, cursor.connection) is not Rung.POISON:
                 raise

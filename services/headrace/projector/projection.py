@@ -1,6 +1,7 @@
 """What a projector does with a batch of records: fold a view, copy events into the journal, or keep outcomes."""
 
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeAlias
 
 import psycopg
 
@@ -12,6 +13,7 @@ from headrace.kernel.message import Fact, Outcome
 from headrace.kernel.view import Key, View
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, append
 from headrace.postgres.rows import ViewRows
+from headrace.projector.reading import Pair
 
 NEWEST: Final = """
     SELECT topic, aggregate_id, max(version) FROM headrace.journal
@@ -19,11 +21,26 @@ NEWEST: Final = """
     GROUP BY topic, aggregate_id"""
 
 
-class Projection(Protocol):
-    """Applies records to tables, within the transaction that the cursor is in."""
+Reading: TypeAlias = Callable[[], psycopg.Cursor[Any]]
+"""Gives a cursor to read with."""
 
-    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
-        """Write what the records lead to; returns how many rows that are."""
+
+class Projection(Protocol):
+    """Applies records to tables in two steps; the first can be done while the batch before is being written."""
+
+    def prepare(self, reading: Reading, records: list[Pair], before: Any = None) -> Any:
+        """What the records lead to; `before` is what was prepared of the batch before, while that may not be written.
+
+        Nothing is written, and nothing read that another process may write while this one owns the partitions.
+        """
+
+    def write(self, cursor: psycopg.Cursor[Any], prepared: Any) -> int:
+        """Write that, within the transaction that the cursor is in and has advanced; returns how many rows it is."""
+
+
+def apply(projection: Projection, cursor: psycopg.Cursor[Any], records: list[Pair]) -> int:
+    """Both steps at once, on what the transaction sees; returns how many rows were written."""
+    return projection.write(cursor, projection.prepare(lambda: cursor, records))
 
 
 class ViewFold:
@@ -33,21 +50,27 @@ class ViewFold:
         self._view = view
         self._rows = ViewRows(connection, view, by_python=by_python)
 
-    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
-        """Fold the records into the view's rows."""
+    def prepare(self, reading: Reading, records: list[Pair], before: dict[Key, Any] | None = None) -> dict[Key, Any]:
+        """Fold the records into the view's rows, which are those of the batch before where it has them."""
         keys, evolve = self._view.touched, self._view.evolve
         touched: list[tuple[Key, Fact[Any]]] = []
         for record, decoded in records:
             fact = fact_of(record, decoded)
             touched += [(key, fact) for key in keys(fact)]
         if not touched:
-            return 0
+            return {}
         rows: dict[Key, Any] = dict.fromkeys(key for key, _ in touched)
-        rows.update(self._rows.read(cursor, list(rows)))
+        rows.update(self._rows.read(reading(), list(rows)))
+        if before:
+            rows.update({key: before[key] for key in rows.keys() & before.keys()})
         for key, fact in touched:
             rows[key] = evolve(key, rows[key], fact)
-        self._rows.write(cursor, rows)
-        return len(rows)
+        return rows
+
+    def write(self, cursor: psycopg.Cursor[Any], prepared: dict[Key, Any]) -> int:
+        """Insert, replace or delete the rows."""
+        self._rows.write(cursor, prepared)
+        return len(prepared)
 
 
 class Journal:
@@ -62,28 +85,30 @@ class Journal:
     def __init__(self, *, by_python: bool = False) -> None:
         self._by_python = by_python
 
-    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
-        """Append the records; `Fault` names the aggregate whose next version is missing."""
-        self._refuse_gaps(cursor, records)
-        rows = [_journal_row(record, decoded) for record, decoded in records]
-        return append(cursor, JOURNAL_TABLE, rows, by_python=self._by_python)
+    def prepare(self, _reading: Reading, records: list[Pair], _before: Any = None) -> list[Content]:
+        """A row of each record."""
+        return [_journal_row(record, decoded) for record, decoded in records]
 
-    def _refuse_gaps(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> None:
-        found = [
-            (record, (record.topic(), decoded.meta.aggregate_id), decoded.meta.version) for record, decoded in records
-        ]
+    def write(self, cursor: psycopg.Cursor[Any], prepared: list[Content]) -> int:
+        """Append the rows; `Fault` names the aggregate whose next version is missing."""
+        self._refuse_gaps(cursor, prepared)
+        return append(cursor, JOURNAL_TABLE, prepared, by_python=self._by_python)
+
+    def _refuse_gaps(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> None:
+        places = [((topic, name), version) for topic, _, _, _, name, version, _, _ in rows]
         # An aggregate whose first event is in the batch has nothing before it to look up.
-        begun = {place for _, place, version in found if version == 1}
+        begun = {place for place, version in places if version == 1}
         newest: dict[tuple[str, str], int] = {}
-        if older := sorted({place for _, place, _ in found} - begun):
+        if older := sorted({place for place, _ in places} - begun):
             cursor.execute(NEWEST, [list(column) for column in zip(*older, strict=True)])
             newest = {(topic, name): version for topic, name, version in cursor.fetchall()}
-        for record, place, version in found:
+        for row, (place, version) in zip(rows, places, strict=True):
             before = newest.get(place, 0)
             if version != before + 1:
+                topic, partition, offset = row[:3]
                 raise Fault(
-                    f"{record.topic()}[{record.partition()}] offset {record.offset()}: its aggregate has version "
-                    f"{version} after {before} in the journal: events are missing; the journal stops here"
+                    f"{topic}[{partition}] offset {offset}: its aggregate has version {version} after {before} in the "
+                    f"journal: events are missing; the journal stops here"
                 )
             newest[place] = version
 
@@ -94,10 +119,13 @@ class Audit:
     def __init__(self, *, by_python: bool = False) -> None:
         self._by_python = by_python
 
-    def apply(self, cursor: psycopg.Cursor[Any], records: list[tuple[Record, Decoded]]) -> int:
+    def prepare(self, _reading: Reading, records: list[Pair], _before: Any = None) -> list[Content]:
+        """A row of each record."""
+        return [_audit_row(record, decoded.body) for record, decoded in records]
+
+    def write(self, cursor: psycopg.Cursor[Any], prepared: list[Content]) -> int:
         """Append the outcomes."""
-        rows = [_audit_row(record, decoded.body) for record, decoded in records]
-        return append(cursor, AUDIT_TABLE, rows, by_python=self._by_python)
+        return append(cursor, AUDIT_TABLE, prepared, by_python=self._by_python)
 
 
 def fact_of(record: Record, decoded: Decoded) -> Fact[Any]:

@@ -221,7 +221,8 @@ class TransactionalLoop:
         """The batch is committed: its partitions and whoever looks at this process learn what it led to."""
         self._work.tell([part.commit() for part in touched.values()])
         log_times = {place: touched[place].log_time for place in batch.next}
-        self._observed.committed(batch, timing, log_times, batch.messages[0].timestamp()[1])
+        asked_at = batch.messages[0].timestamp()[1]
+        self._observed.committed(batch.next, len(batch.messages), timing, log_times, asked_at)
 
     def _was_committed(self, batch: Batch) -> bool:
         """Whether a commit that nobody answered took place: the group's offsets have moved, or have not."""
@@ -243,8 +244,8 @@ class TransactionalLoop:
         log.warning("transaction not committed, its records are read again", why=why, records=len(batch.messages))
         for part in touched.values():
             part.discard()
-        self._observed.not_committed(batch)
-        self._consumer.rewind(batch)
+        self._observed.not_committed(batch.first)
+        self._consumer.rewind(batch.first)
 
     def _halt(self, why: TooMuchParked) -> None:
         """Go on without a partition. It stays this process's, so that no other runs into the same."""
