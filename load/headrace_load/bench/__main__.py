@@ -127,6 +127,7 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
     console.print("live")
     rates = [max(1, rate * len(asked) // COMMANDS) for rate in RATES]
     results |= live.at_rates(stage, rates, _live_s(len(asked)))
+    results |= live.at_rates(stage, rates[-1:], _live_s(len(asked)), "latency")
     results |= live.all_at_once(stage, len(asked))
     console.print("transfers")
     results |= money.transfers(stage.settings.schemas, len(asked) // 20, max(3, len(asked) // 8_000))

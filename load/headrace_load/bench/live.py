@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import psycopg
 
@@ -20,12 +20,14 @@ from headrace_load.generator.arrivals import Arrivals, Constant, Flood
 from headrace_load.generator.run import Finding, run
 from headrace_load.generator.scenario import Mix, Scenario, Uniform
 
+Tuning: TypeAlias = Literal["latency", "default", "throughput"]
+
 KEYS: Final = 20_000
 TOLD: Final = {"event": ("p50", "p95", "p99"), "row": ("p50", "p99")}
 LAST: Final = "SELECT max(advanced_at) FROM headrace.checkpoints"
 
 
-def at_rates(stage: Stage, rates: Sequence[int], seconds: float) -> Results:
+def at_rates(stage: Stage, rates: Sequence[int], seconds: float, tuning: Tuning = "default") -> Results:
     """One handler and one view's projector under each rate in turn, so many seconds each.
 
     Latencies are of the second half: the broker is another by then.
@@ -33,12 +35,12 @@ def at_rates(stage: Stage, rates: Sequence[int], seconds: float) -> Results:
     results: Results = {}
     stage.reset()
     with ExitStack() as stack:
-        handler, _ = _start(stage, stack, "orders")
+        handler, _ = _start(stage, stack, "orders", HEADRACE_TUNING=tuning)
         for rate in rates:
             before, broker_before = handler.cpu_s, stage.broker_cpu_s
             found = _load(stage, Constant(rate=rate, duration_s=seconds), seconds / 2)
             sent = found.counts.sent
-            who = f"live, {rate:,} a second"
+            who = f"live, {rate:,} a second" + ("" if tuning == "default" else f", tuned for {tuning}")
             for name, percentiles in TOLD.items():
                 latencies = found.histograms[f"command_to_{name}"].as_json()
                 results |= {f"{who}.{name}_{each}_ms": latencies[each] for each in percentiles}
@@ -61,10 +63,10 @@ def all_at_once(stage: Stage, commands: int) -> Results:
     return {"everything at once.events_per_s": found.seen.events / (last.timestamp() - found.start)}
 
 
-def _start(stage: Stage, stack: ExitStack, *projectors: str) -> list[Service]:
+def _start(stage: Stage, stack: ExitStack, *projectors: str, **variables: str) -> list[Service]:
     """The handler first."""
-    services = [stack.enter_context(stage.service("handle", "orders", "--slot", "bench"))]
-    services += [stack.enter_context(stage.service("project", name)) for name in projectors]
+    services = [stack.enter_context(stage.service("handle", "orders", "--slot", "bench", **variables))]
+    services += [stack.enter_context(stage.service("project", name, **variables)) for name in projectors]
     for service in services:
         service.ready(stage.partitions)
     return services

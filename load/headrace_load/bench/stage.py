@@ -104,12 +104,12 @@ class Stage:
         if left := producer.flush(TIMEOUT_S):
             raise Fault(f"the broker does not take {left} records in {TIMEOUT_S:.0f} s")
 
-    def service(self, *arguments: str) -> Service:
-        """Start a service, with nothing special about it."""
+    def service(self, *arguments: str, **variables: str) -> Service:
+        """Start a service, with nothing special about it but these variables of its environment."""
         self._started += 1
         return Service(
             list(arguments),
-            environment(self.settings, self._app_path),
+            environment(self.settings, self._app_path) | variables,
             self._folder / f"{self._started}-{arguments[0]}.log",
         )
 

@@ -99,18 +99,20 @@ def skip_command(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) 
     batch = right(consumer, timeout_s)
     if batch is None:
         return None
-    return structs.replace(batch, messages=[record for record in batch.messages if not strikes.once()])
+    seen = {place: [it for it in records if not strikes.once()] for place, records in batch.by_place.items()}
+    return structs.replace(batch, by_place=seen)
 
 
 def swap_commands(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) -> Any:
     """Of two commands of one aggregate in one batch the later one is answered first."""
     batch = right(consumer, timeout_s)
-    first: dict[Any, int] = {}
-    for at, record in enumerate(batch.messages if batch else ()):
-        before = first.setdefault(record.key(), at)
-        if before != at and strikes.once():
-            batch.messages[before], batch.messages[at] = record, batch.messages[before]
-            break
+    for records in batch.by_place.values() if batch else ():
+        first: dict[Any, int] = {}
+        for at, record in enumerate(records):
+            before = first.setdefault(record.key(), at)
+            if before != at and strikes.once():
+                records[before], records[at] = record, records[before]
+                break
     return batch
 
 

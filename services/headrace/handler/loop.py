@@ -12,7 +12,7 @@ from headrace.handler.replies import Answer
 from headrace.handler.rights import group_of, handler_rights
 from headrace.handler.takeover import Takeover
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
+from headrace.kafka.consumer import BatchConsumer, Place, Record
 from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
@@ -68,11 +68,14 @@ class Handling:
     def produce_due(self, producer: TransactionalProducer, place: Place, answers: list[Any]) -> None:
         """Nothing is ever due."""
 
-    def produce(self, producer: TransactionalProducer, batch: Batch, answers: list[Answer]) -> None:
+    def begin(self) -> None:
+        """Nothing is parked yet."""
+        self._dead.clear()
+
+    def produce(self, producer: TransactionalProducer, records: list[Record], answers: list[Answer]) -> None:
         """All at once: records that trickle in between decisions make a request each."""
         reach = self._failpoints.reach
-        self._dead.clear()
-        for record, answer in zip(batch.messages, answers, strict=True):
+        for record, answer in zip(records, answers, strict=True):
             number = record.partition()
             if answer.set_aside is not None or answer.parked is not None or answer.released:
                 self._produce_parked(producer, record, number, answer)

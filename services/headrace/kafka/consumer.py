@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -65,15 +66,27 @@ class Owner(Protocol):
 
 
 class Batch(Struct, frozen=True):
-    """Records in offset order per partition, and where each comes from.
+    """Records by partition, in offset order.
 
     `first` is a partition's first offset here, `next` the one after its last.
     """
 
-    messages: list[Record]
-    places: list[Place]
+    by_place: dict[Place, list[Record]]
     first: dict[Place, int]
     next: dict[Place, int]
+
+    @property
+    def messages(self) -> list[Record]:
+        """All records, a partition's behind another's."""
+        return [*chain.from_iterable(self.by_place.values())]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_place.values()))
+
+    @property
+    def oldest_ms(self) -> int:
+        """The log-append time of the oldest record, in milliseconds."""
+        return min(records[0].timestamp()[1] for records in self.by_place.values())
 
 
 class BatchConsumer:
@@ -106,7 +119,7 @@ class BatchConsumer:
         self._raise_fault()
         if first is None:
             return None
-        messages = cast("list[Record]", [first])
+        messages = [cast("Record", first)]
         if self._size > 1:
             left_s = max(0.0, self._window_ends - time.monotonic())
             messages += cast("list[Record]", self._client.consume(self._size - 1, left_s))
@@ -165,8 +178,7 @@ class BatchConsumer:
 
     def _owned(self, messages: list[Record]) -> Batch | None:
         expected = self._expected
-        kept: list[Record] = []
-        places: list[Place] = []
+        by_place: dict[Place, list[Record]] = {}
         first: dict[Place, int] = {}
         after: dict[Place, int] = {}
         for message in messages:
@@ -177,20 +189,20 @@ class BatchConsumer:
                 raise Fault(f"consumer error {error.name()}: {error.str()}") from KafkaException(error)
             place = (message.topic(), message.partition())
             offset = message.offset()
-            start = after.get(place)
-            if start is None:
+            records = by_place.get(place)
+            if records is None:
                 start = expected.get(place)
                 # A record of a partition that was revoked, or read before a rewind, is another's to process.
                 if start is None or offset < start:
                     continue
                 first[place] = offset
-            elif offset < start:
+                records = by_place[place] = []
+            elif offset < after[place]:
                 continue
             after[place] = offset + 1
-            kept.append(message)
-            places.append(place)
+            records.append(message)
         expected.update(after)
-        return Batch(kept, places, first, after) if kept else None
+        return Batch(by_place, first, after) if by_place else None
 
     def _take_a_step(self) -> bool:
         """Get on with making the next partitions ready; says whether more of that is to be done."""

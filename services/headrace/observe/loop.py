@@ -110,7 +110,7 @@ class ObservedLoop:
     ) -> None:
         """A batch of so many records is committed, now unless its timing has ended.
 
-        `after` has each partition's next offset and `log_times` its newest record, `asked_at` is the first record's
+        `after` has each partition's next offset and `log_times` its newest record, `asked_at` is the oldest record's
         command, in milliseconds of log time.
         """
         now = time.monotonic()

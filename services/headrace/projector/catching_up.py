@@ -65,7 +65,7 @@ class CatchingUp(Struct, frozen=True):
                 if not records:
                     break
                 after = records[-1].offset() + 1
-                if not write(Batch(records, [place] * len(records), {place: start}, {place: after})):
+                if not write(Batch({place: records}, {place: start}, {place: after})):
                     break
                 yield
             found[place] = positions.pop(place)

@@ -12,7 +12,7 @@ from structlog import get_logger
 
 from headrace.collector import keep_what_lives
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
+from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
 from headrace.kafka.reading import list_offsets
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
@@ -28,7 +28,7 @@ from headrace.projector.catching_up import CatchingUp
 from headrace.projector.kind import kind_of
 from headrace.projector.origin import find_origin, refuse_impossible
 from headrace.projector.parking import Applied
-from headrace.projector.reading import Pair, RecordReader, place_of, told
+from headrace.projector.reading import Pair, RecordReader, told
 from headrace.projector.rights import group_of, projector_rights
 from headrace.projector.writing import Poisoned, Work, Writing
 from headrace.settings import Settings
@@ -136,11 +136,16 @@ class Projector:
 
     def _read(self, batch: Batch) -> tuple[Extent, Work]:
         timing = Timing()
-        pairs, unreadable = self._reader.read(batch.messages)
-        steps = self._steps(batch, pairs)
-        asked_at = told(pairs[0][1]).occurred_at if pairs else batch.messages[0].timestamp()[1]
-        extent = Extent(batch.first, batch.next, len(batch.messages), steps, asked_at, timing)
-        return extent, Work(pairs, unreadable, steps)
+        work = Work([], [], [])
+        asked_at = batch.oldest_ms
+        for place, records in batch.by_place.items():
+            pairs, unreadable = self._reader.read(records)
+            work.pairs.extend(pairs)
+            work.unreadable.extend(unreadable)
+            work.steps.append(self._step(place, batch.next[place], records, pairs))
+            if pairs:
+                asked_at = min(asked_at, told(pairs[0][1]).occurred_at)
+        return Extent(batch.first, batch.next, len(batch), work.steps, asked_at, timing), work
 
     def _finish(self) -> bool:
         """Wait for the batch that is being written; says whether it was, as it was prepared."""
@@ -261,20 +266,13 @@ class Projector:
     def _offsets(self, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
         return {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}
 
-    def _steps(self, batch: Batch, pairs: list[Pair]) -> list[Step]:
-        before = self._underway[0].extent.next if self._underway else {}
-        last: dict[Place, Pair] = {}
-        for pair in reversed(pairs):
-            last.setdefault(place_of(pair[0]), pair)
-            if len(last) == len(batch.next):
-                break
-        steps = []
-        for place, after in batch.next.items():
-            record, decoded = last.get(place, (None, None))
-            command_offset = told(decoded).command_offset if decoded else -1
-            log_time = record.timestamp()[1] if record else batch.messages[-1].timestamp()[1]
-            steps.append(Step(*place, before.get(place, self._positions[place]), after, command_offset, log_time))
-        return steps
+    def _step(self, place: Place, after: int, records: list[Record], pairs: list[Pair]) -> Step:
+        """How a partition's checkpoint moves: from where the batch that is still being written leaves it."""
+        ahead = self._underway[0].extent.next if self._underway else {}
+        newest, said = pairs[-1] if pairs else (records[-1], None)
+        command_offset = told(said).command_offset if said else -1
+        before = ahead.get(place, self._positions[place])
+        return Step(*place, before, after, command_offset, newest.timestamp()[1])
 
 
 def _signer(settings: Settings, name: str) -> "IntervalSigner":

@@ -9,7 +9,7 @@ from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import KEY, where_it_broke, why_parked
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record
+from headrace.kafka.consumer import BatchConsumer, Place, Record
 from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
@@ -71,12 +71,15 @@ class Reacting:
         """Timers whose time has come, and what was parked when this process took over."""
         return {place: due for place, part in parts.items() if (due := part.due())}
 
-    def produce(self, producer: TransactionalProducer, batch: Batch, answers: list[Reacted | None]) -> None:
-        """Hand over what the records lead to, on the partitions that its keys have."""
-        reach = self._failpoints.reach
+    def begin(self) -> None:
+        """Nothing is sent or parked yet."""
         self._sent.clear()
         self._dead.clear()
-        for record, reacted in zip(batch.messages, answers, strict=True):
+
+    def produce(self, producer: TransactionalProducer, records: list[Record], answers: list[Reacted | None]) -> None:
+        """Hand over what the records lead to, on the partitions that its keys have."""
+        reach = self._failpoints.reach
+        for record, reacted in zip(records, answers, strict=True):
             if reacted is None:
                 continue  # a timer that was taken note of
             if reacted.parked is not None:
@@ -86,8 +89,7 @@ class Reacting:
 
     def produce_due(self, producer: TransactionalProducer, place: Place, answers: list[Message | Reacted]) -> None:
         """Likewise, and leave a mark for keys that are released."""
-        self._sent.clear()
-        self._dead.clear()
+        self.begin()
         for due in answers:
             if isinstance(due, Message):
                 self._send(producer, [due])

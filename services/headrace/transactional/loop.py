@@ -11,7 +11,7 @@ from structlog import get_logger
 from headrace.collector import keep_what_lives
 from headrace.failpoint import Failpoints
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
+from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
 from headrace.kafka.ladder import Aborted, Unsettled
 from headrace.kafka.producer import TransactionalProducer
 from headrace.kernel.errors import Fault, Misconfigured, TooMuchParked
@@ -60,8 +60,11 @@ class Work(Protocol):
     def restore(self, consumer: BatchConsumer, places: set[Place]) -> Restored:
         """Make partitions ready once no predecessor can change them; one that is revoked meanwhile leaves the set."""
 
-    def produce(self, producer: TransactionalProducer, batch: Batch, answers: list[Any]) -> None:
-        """Hand what the batch led to over to the producer, all at once."""
+    def begin(self) -> None:
+        """A batch begins: what was counted of one that was not committed does not count."""
+
+    def produce(self, producer: TransactionalProducer, records: list[Record], answers: list[Any]) -> None:
+        """Hand what a partition's records led to over to the producer, all at once."""
 
     def due(self, parts: Mapping[Place, Any]) -> dict[Place, list[Any]]:
         """What is to be written now without a record that asks for it, by partition; nothing, nearly always."""
@@ -114,9 +117,7 @@ class TransactionalLoop:
 
     def run_once(self) -> bool:
         """One batch in one transaction, and one with what is due; says whether there was a batch."""
-        due = self._work.due({place: part for place, part in self._parts.items() if place not in self.stopped})
-        if due:
-            self._write_due(due)
+        self._write_due()
         batch = self._consumer.poll(POLL_S)
         if batch is None:
             return False
@@ -130,15 +131,17 @@ class TransactionalLoop:
         try:
             self._producer.begin()
             reach("begun")
-            answers = []
-            for place, record in zip(batch.places, batch.messages, strict=True):
-                kind, at = record.timestamp()
-                if kind != TIMESTAMP_LOG_APPEND_TIME:
-                    raise Misconfigured(f"{place[0]} must have message.timestamp.type=LogAppendTime")
-                part = touched[place]
-                answers.append(part.answer(record.key(), record.value(), record.offset(), at, record.headers))
-            reach("answered")
-            self._produce(self._work.produce, batch, answers)
+            self._work.begin()
+            for place, records in batch.by_place.items():
+                answer, answers = touched[place].answer, []
+                for record in records:
+                    kind, at = record.timestamp()
+                    if kind != TIMESTAMP_LOG_APPEND_TIME:
+                        raise Misconfigured(f"{place[0]} must have message.timestamp.type=LogAppendTime")
+                    answers.append(answer(record.key(), record.value(), record.offset(), at, record.headers))
+                reach("answered")
+                # A partition at a time: the broker works on its records while the next partition's are answered.
+                self._produce(self._work.produce, records, answers)
             reach("produced")
             timing.commit()
             self._producer.commit(batch.next, metadata)
@@ -185,8 +188,11 @@ class TransactionalLoop:
         """How a log line names them: by number where there is one topic."""
         return [number for _, number in places] if self._has_one_topic else list(places)
 
-    def _write_due(self, due: dict[Place, list[Any]]) -> None:
+    def _write_due(self) -> None:
         """A transaction of its own, fenced by the offsets as they are: another owner's generation refuses it."""
+        due = self._work.due({place: part for place, part in self._parts.items() if place not in self.stopped})
+        if not due:
+            return
         metadata = self._consumer.group_metadata()
         touched = {place: self._parts[place] for place in due}
         if metadata is None:
@@ -221,8 +227,7 @@ class TransactionalLoop:
         """The batch is committed: its partitions and whoever looks at this process learn what it led to."""
         self._work.tell([part.commit() for part in touched.values()])
         log_times = {place: touched[place].log_time for place in batch.next}
-        asked_at = batch.messages[0].timestamp()[1]
-        self._observed.committed(batch.next, len(batch.messages), timing, log_times, asked_at)
+        self._observed.committed(batch.next, len(batch), timing, log_times, batch.oldest_ms)
 
     def _was_committed(self, batch: Batch) -> bool:
         """Whether a commit that nobody answered took place: the group's offsets have moved, or have not."""
@@ -241,7 +246,7 @@ class TransactionalLoop:
                 return done.value  # type: ignore[no-any-return]
 
     def _start_over(self, batch: Batch, touched: Parts, why: str) -> None:
-        log.warning("transaction not committed, its records are read again", why=why, records=len(batch.messages))
+        log.warning("transaction not committed, its records are read again", why=why, records=len(batch))
         for part in touched.values():
             part.discard()
         self._observed.not_committed(batch.first)
