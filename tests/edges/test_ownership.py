@@ -185,6 +185,19 @@ def test_batches_read_again_are_the_same(kafka: Kafka, topic: str) -> None:
         assert set(first.first.items()) <= set(member.seen)
 
 
+def test_of_two_batches_that_are_read_again_the_earlier_one_comes_first(kafka: Kafka, topic: str) -> None:
+    member = Member(kafka, topic)
+    with closing(member):
+        turn([member], lambda: len(member.seen) == PARTITIONS, "all records come")
+        fill(kafka, topic)
+        turn([member], lambda: len(member.seen) == 2 * PARTITIONS, "and one more of each partition")
+        member.consumer.rewind(dict.fromkeys(every(topic), 0))
+        member.consumer.rewind(dict.fromkeys(every(topic), 1))
+        member.seen.clear()
+        turn([member], lambda: len(member.seen) == 2 * PARTITIONS, "all of them come again")
+        assert sorted(member.seen) == sorted((place, offset) for place in every(topic) for offset in (0, 1))
+
+
 def test_what_comes_after_a_pause_is_handed_out_at_once(kafka: Kafka, topic: str) -> None:
     member = Member(kafka, topic, size=PARTITIONS + 1, window_s=130)
     with closing(member):

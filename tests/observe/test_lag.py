@@ -54,6 +54,15 @@ def test_the_client_s_position_means_nothing_while_a_batch_is_to_be_read_again(l
     assert lag.read()[PLACE].records == 0
 
 
+def test_a_batch_that_is_read_again_by_another_owner_does_not_hold_the_position_up(lag: Lag) -> None:
+    lag.released([PLACE])
+    lag.rewound([PLACE])
+    lag.acquired({PLACE: 10})
+    see(lag, 14)
+    lag.look(lambda places: dict.fromkeys(places, 14))
+    assert lag.read()[PLACE].records == 0
+
+
 def test_a_position_never_goes_back(lag: Lag) -> None:
     lag.moved({PLACE: 12}, {})
     lag.look(lambda places: dict.fromkeys(places, -1001))

@@ -130,7 +130,8 @@ class Projector:
         if batch is None:
             return None
         extent, work = self._read(batch)
-        before = self._underway[0].prepared if self._underway else None
+        # What is written by now is read from the database like all else.
+        before = self._underway[0].prepared if self._underway and not self._underway[1].done() else None
         prepared = self._writing.prepare(work, before)
         return Ready(extent, work=work) if prepared is None else Ready(extent, prepared)
 

@@ -60,9 +60,9 @@ class ViewFold:
         if not touched:
             return {}
         rows: dict[Key, Any] = dict.fromkeys(key for key, _ in touched)
-        rows.update(self._rows.read(reading(), list(rows)))
-        if before:
-            rows.update({key: before[key] for key in rows.keys() & before.keys()})
+        known = {key: before[key] for key in rows if key in before} if before else {}
+        rows.update(self._rows.read(reading(), [key for key in rows if key not in known] if known else list(rows)))
+        rows.update(known)
         for key, fact in touched:
             rows[key] = evolve(key, rows[key], fact)
         return rows
