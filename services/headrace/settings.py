@@ -3,13 +3,14 @@
 import os
 import socket
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.kernel.errors import Misconfigured
 
+Tuning: TypeAlias = Literal["latency", "default", "throughput"]
 # By tuning: what is taken where the environment says nothing else. Latency is half the window and a few milliseconds.
 TUNINGS: Final = {
     "latency": {"HEADRACE_WINDOW_MS": 5},
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
     """What reads and writes records: `auto` is compiled functions where the package was built with them."""
     partitions: int = Field(default=12, ge=1, le=10_000, validation_alias="HEADRACE_PARTITIONS")
     """Partitions of every topic; chosen once, because adding some would move keys."""
-    tuning: Literal["latency", "default", "throughput"] = Field(default="default", validation_alias="HEADRACE_TUNING")
+    tuning: Tuning = Field(default="default", validation_alias="HEADRACE_TUNING")
     """Other defaults for window and batch size, and other waits in the clients: what is bought with what."""
     batch_size: int = Field(default=2000, ge=1, le=20_000, validation_alias="HEADRACE_BATCH_SIZE")
     """Records in one transaction, at most."""

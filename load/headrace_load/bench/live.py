@@ -7,20 +7,19 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import psycopg
 
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault
+from headrace.settings import Tuning
 from headrace_load.bench.figures import Results
 from headrace_load.bench.service import Service
 from headrace_load.bench.stage import Stage
 from headrace_load.generator.arrivals import Arrivals, Constant, Flood
 from headrace_load.generator.run import Finding, run
 from headrace_load.generator.scenario import Mix, Scenario, Uniform
-
-Tuning: TypeAlias = Literal["latency", "default", "throughput"]
 
 KEYS: Final = 20_000
 TOLD: Final = {"event": ("p50", "p95", "p99"), "row": ("p50", "p99")}

@@ -120,7 +120,7 @@ def send_again(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) ->
     """A command is sent once more by the service that reads it."""
     batch = right(consumer, timeout_s)
     if batch is not None and strikes.once():
-        record = batch.messages[0]
+        record = next(iter(batch.by_place.values()))[0]
         sender = Producer({"bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"]})
         sender.produce(record.topic(), record.value(), record.key(), partition=record.partition())
         sender.flush()

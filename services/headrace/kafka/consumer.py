@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Generator, Mapping
 from contextlib import suppress
-from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -74,11 +73,6 @@ class Batch(Struct, frozen=True):
     by_place: dict[Place, list[Record]]
     first: dict[Place, int]
     next: dict[Place, int]
-
-    @property
-    def messages(self) -> list[Record]:
-        """All records, a partition's behind another's."""
-        return [*chain.from_iterable(self.by_place.values())]
 
     def __len__(self) -> int:
         return sum(map(len, self.by_place.values()))
