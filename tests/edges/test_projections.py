@@ -1,6 +1,7 @@
-"""What a batch leads to may be worked out before the batch in front of it is written: nothing comes out otherwise."""
+"""Batches are worked out before the one in front is written, and on what memory keeps: nothing comes out otherwise."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import psycopg
@@ -11,13 +12,15 @@ from msgspec import Struct
 
 from headrace.app import shop
 from headrace.avro.codec import Decoded
+from headrace.kernel.errors import Fault
 from headrace.kernel.message import EventMeta, Fact, Writer
 from headrace.kernel.view import Key, Table, View
 from headrace.orders.decider import decide, evolve
 from headrace.orders.events import OrderDelivered, OrderShipped
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
-from headrace.projector.projection import ViewFold, apply
+from headrace.projector.projection import Journal, ViewFold, apply
+from headrace.projector.recent import RECENT, Recent
 from headrace.projector.stored import StoredEvent
 from headrace.settings import Settings
 from lifecycles import lifecycles
@@ -88,9 +91,15 @@ def connection(database: str) -> Iterator[Connection]:
         yield connection
 
 
-def emptied(connection: Connection, view: View[Any]) -> ViewFold:
+def emptied(connection: Connection, view: View[Any], recent: int = RECENT) -> ViewFold:
     connection.execute(f"TRUNCATE {view.schema}.{view.table.name}".encode())
-    return ViewFold(connection, view)
+    return ViewFold(connection, view, recent=recent)
+
+
+def cut(cuts: list[int]) -> Iterator[list[Pair]]:
+    """The log in batches that begin there."""
+    for begin, end in zip([0, *cuts], [*cuts, len(LOG)], strict=True):
+        yield LOG[begin:end]
 
 
 def rows_of(connection: Connection, view: View[Any]) -> list[tuple[Any, ...]]:
@@ -100,23 +109,64 @@ def rows_of(connection: Connection, view: View[Any]) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
+CUTS = st.sets(st.integers(1, len(LOG) - 1)).map(sorted)
+KEPT = st.sampled_from([1, 3, RECENT])
+"""How many keys memory has room for: hardly any, less than there are, all."""
+on_one_database = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-@given(cuts=st.sets(st.integers(1, len(LOG) - 1)).map(sorted))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=CUTS, recent=KEPT)
+@on_one_database
 def test_batches_prepared_one_ahead_lead_to_what_one_batch_does(
-    connection: Connection, view: View[Any], cuts: list[int]
+    connection: Connection, view: View[Any], cuts: list[int], recent: int
 ) -> None:
     with connection.cursor() as cursor:
         apply(emptied(connection, view), cursor, LOG)  # type: ignore[arg-type]
         at_once = rows_of(connection, view)
-        fold = emptied(connection, view)
+        fold = emptied(connection, view, recent)
         waiting: dict[Key, Any] | None = None
-        for begin, end in zip([0, *cuts], [*cuts, len(LOG)], strict=True):
-            prepared = fold.prepare(connection.cursor, LOG[begin:end], waiting)  # type: ignore[arg-type]
+        for batch in cut(cuts):
+            prepared = fold.prepare(connection.cursor, batch, waiting)  # type: ignore[arg-type]
             if waiting is not None:
                 fold.write(cursor, waiting)
+                fold.keep(waiting)
             waiting = prepared
         assert waiting is not None
         fold.write(cursor, waiting)
     assert rows_of(connection, view) == at_once
     connection.rollback()
+
+
+@given(cuts=CUTS, recent=KEPT, lost=st.integers(0, len(LOG) - 1))
+@on_one_database
+def test_the_journal_misses_an_event_however_the_log_is_cut(
+    connection: Connection, cuts: list[int], recent: int, lost: int
+) -> None:
+    """Unless it is its aggregate's last, after which nothing comes that tells."""
+    journal, missing = Journal(recent=recent), LOG[lost]
+    later = any(pair[1].meta.aggregate_id == missing[1].meta.aggregate_id for pair in LOG[lost + 1 :])
+    with connection.cursor() as cursor, refused(missing) if later else nullcontext():
+        for batch in cut(cuts):
+            prepared = journal.prepare(connection.cursor, [pair for pair in batch if pair is not missing])  # type: ignore[misc]
+            journal.write(cursor, prepared)
+            journal.keep(prepared)
+        found = cursor.execute('SELECT "offset" FROM headrace.journal ORDER BY 1').fetchall()
+        assert [offset for (offset,) in found] == [offset for offset in range(len(LOG)) if offset != lost]
+    connection.rollback()
+
+
+def refused(missing: Pair) -> AbstractContextManager[Any]:
+    version = missing[1].meta.version
+    return pytest.raises(Fault, match=f"has version {version + 1} after {version - 1} in the journal")
+
+
+def test_what_was_written_last_is_kept_and_what_is_older_than_so_many_keys_is_not() -> None:
+    recent = Recent(3)
+    for number in range(10):
+        recent.keep({number: f"row {number}"})
+    assert recent.of(range(10)) == {number: f"row {number}" for number in range(6, 10)}
+    recent.keep({7: None})
+    assert recent.of([7, 11]) == {7: None}
+    recent.forget()
+    assert recent.of(range(10)) == {}

@@ -69,6 +69,12 @@ class BreaksOn:
         self.applied += prepared
         return len(prepared)
 
+    def keep(self, prepared: list[int]) -> None:
+        """Nothing is read."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
 
 @pytest.fixture
 def connection(database: str) -> Iterator[Connection]:

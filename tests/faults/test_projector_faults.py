@@ -63,6 +63,24 @@ def test_rows_that_somebody_locks_hold_a_projector_up_and_no_longer(shop: Runnin
     assert not shop.services.exits
 
 
+def test_partitions_that_come_back_have_the_rows_that_another_process_left(shop: Running) -> None:
+    created, paid, shipped = (list(lifecycles(40))[40 * step : 40 * (step + 1)] for step in range(3))
+    shop.start("handler", "handle", "orders")
+    shop.start("project-journal", "project", "journal")
+    shop.start("first", "project", "orders")
+    shop.send("orders", *created)
+    shop.wait_until_quiet()
+    shop.start("second", "project", "orders")
+    shop.wait(lambda: len(shop.owned("second")) == PARTITIONS // 2, "the second has its share", 60)
+    shop.send("orders", *paid)
+    shop.wait_until_quiet()
+    shop.services.stop("second")
+    shop.wait(lambda: len(shop.owned("first")) == PARTITIONS, "the first has all of them again", 60)
+    shop.send("orders", *shipped)
+    shop.assert_sound()
+    assert shop.rows("SELECT status, paid, count(*) FROM orders GROUP BY 1, 2") == [("shipped", 1530, 40)]
+
+
 def test_a_database_that_fell_back_reads_the_events_again(shop: Running, postgres: Postgres) -> None:
     start(shop)
     shop.send("orders", *lifecycles(20))

@@ -130,9 +130,7 @@ class Projector:
         if batch is None:
             return None
         extent, work = self._read(batch)
-        # What is written by now is read from the database like all else.
-        before = self._underway[0].prepared if self._underway and not self._underway[1].done() else None
-        prepared = self._writing.prepare(work, before)
+        prepared = self._writing.prepare(work, self._underway[0].prepared if self._underway else None)
         return Ready(extent, work=work) if prepared is None else Ready(extent, prepared)
 
     def _read(self, batch: Batch) -> tuple[Extent, Work]:
@@ -158,6 +156,7 @@ class Projector:
         except Poisoned:
             self._not_written(ready.extent)
             return False
+        self._writing.written(ready.prepared)
         return True
 
     def _apply(self, extent: Extent, work: Work) -> None:
@@ -183,6 +182,7 @@ class Projector:
         """Start where the database says, not where Kafka does: rows and positions were committed together."""
         began = time.monotonic()
         self._finish()
+        self._writing.forget()  # rows of these partitions from when they were this process's before
         self._observed.acquiring(places)
         asked = sorted(places)
         starts = self._offsets(asked, OffsetSpec.earliest())

@@ -1,5 +1,6 @@
 """What a projector does with a batch of records: fold a view, copy events into the journal, or keep outcomes."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -14,6 +15,7 @@ from headrace.kernel.view import Key, View
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, append
 from headrace.postgres.rows import ViewRows
 from headrace.projector.reading import Pair
+from headrace.projector.recent import RECENT, Recent
 
 NEWEST: Final = """
     SELECT topic, aggregate_id, max(version) FROM headrace.journal
@@ -23,6 +25,8 @@ NEWEST: Final = """
 
 Reading: TypeAlias = Callable[[], psycopg.Cursor[Any]]
 """Gives a cursor to read with."""
+Versions: TypeAlias = dict[str, dict[str, int]]
+"""By topic and aggregate."""
 
 
 class Projection(Protocol):
@@ -37,6 +41,12 @@ class Projection(Protocol):
     def write(self, cursor: psycopg.Cursor[Any], prepared: Any) -> int:
         """Write that, within the transaction that the cursor is in and has advanced; returns how many rows it is."""
 
+    def keep(self, prepared: Any) -> None:
+        """What was prepared is committed, and need not be read again while nobody else writes."""
+
+    def forget(self) -> None:
+        """Somebody else may write, or has written: everything is read again."""
+
 
 def apply(projection: Projection, cursor: psycopg.Cursor[Any], records: list[Pair]) -> int:
     """Both steps at once, on what the transaction sees; returns how many rows were written."""
@@ -46,12 +56,15 @@ def apply(projection: Projection, cursor: psycopg.Cursor[Any], records: list[Pai
 class ViewFold:
     """Folds a view: the rows that the batch touches are read once, folded in memory and written once."""
 
-    def __init__(self, connection: psycopg.Connection[Any], view: View[Any], *, by_python: bool = False) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], view: View[Any], *, by_python: bool = False, recent: int = RECENT
+    ) -> None:
         self._view = view
         self._rows = ViewRows(connection, view, by_python=by_python)
+        self._recent = Recent(recent)
 
     def prepare(self, reading: Reading, records: list[Pair], before: dict[Key, Any] | None = None) -> dict[Key, Any]:
-        """Fold the records into the view's rows, which are those of the batch before where it has them."""
+        """Fold the records into the view's rows: those of the batch before, those kept, or else those of the table."""
         keys, evolve = self._view.touched, self._view.evolve
         touched: list[tuple[Key, Fact[Any]]] = []
         for record, decoded in records:
@@ -60,8 +73,11 @@ class ViewFold:
         if not touched:
             return {}
         rows: dict[Key, Any] = dict.fromkeys(key for key, _ in touched)
-        known = {key: before[key] for key in rows if key in before} if before else {}
-        rows.update(self._rows.read(reading(), [key for key in rows if key not in known] if known else list(rows)))
+        known = self._recent.of(rows)
+        if before:
+            known |= {key: before[key] for key in rows if key in before}
+        if unknown := [key for key in rows if key not in known]:
+            rows.update(self._rows.read(reading(), unknown))
         rows.update(known)
         for key, fact in touched:
             rows[key] = evolve(key, rows[key], fact)
@@ -71,6 +87,14 @@ class ViewFold:
         """Insert, replace or delete the rows."""
         self._rows.write(cursor, prepared)
         return len(prepared)
+
+    def keep(self, prepared: dict[Key, Any]) -> None:
+        """The rows as they are now."""
+        self._recent.keep(prepared)
+
+    def forget(self) -> None:
+        """No row is known."""
+        self._recent.forget()
 
 
 class Journal:
@@ -82,8 +106,9 @@ class Journal:
     foreign record may carry a version that would then stand in the way of the true one. It ends the process instead.
     """
 
-    def __init__(self, *, by_python: bool = False) -> None:
+    def __init__(self, *, by_python: bool = False, recent: int = RECENT) -> None:
         self._by_python = by_python
+        self._versions: dict[str, Recent] = defaultdict(lambda: Recent(recent))
 
     def prepare(self, _reading: Reading, records: list[Pair], _before: Any = None) -> list[Content]:
         """A row of each record."""
@@ -94,23 +119,43 @@ class Journal:
         self._refuse_gaps(cursor, prepared)
         return append(cursor, JOURNAL_TABLE, prepared, by_python=self._by_python)
 
+    def keep(self, prepared: list[Content]) -> None:
+        """The versions that aggregates have in the journal now."""
+        newest: Versions = defaultdict(dict)
+        for topic, _, _, _, name, version, _, _ in prepared:
+            newest[topic][name] = version
+        for topic, versions in newest.items():
+            self._versions[topic].keep(versions)
+
+    def forget(self) -> None:
+        """No version is known."""
+        self._versions.clear()
+
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> None:
-        places = [((topic, name), version) for topic, _, _, _, name, version, _, _ in rows]
-        # An aggregate whose first event is in the batch has nothing before it to look up.
-        begun = {place for place, version in places if version == 1}
-        newest: dict[tuple[str, str], int] = {}
-        if older := sorted({place for place, _ in places} - begun):
-            cursor.execute(NEWEST, [list(column) for column in zip(*older, strict=True)])
-            newest = {(topic, name): version for topic, name, version in cursor.fetchall()}
-        for row, (place, version) in zip(rows, places, strict=True):
-            before = newest.get(place, 0)
+        newest = self._newest(cursor, rows)
+        for topic, partition, offset, _, name, version, _, _ in rows:
+            before = newest[topic].get(name, 0)
             if version != before + 1:
-                topic, partition, offset = row[:3]
                 raise Fault(
                     f"{topic}[{partition}] offset {offset}: its aggregate has version {version} after {before} in the "
                     f"journal: events are missing; the journal stops here"
                 )
-            newest[place] = version
+            newest[topic][name] = version
+
+    def _newest(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> Versions:
+        """By topic, the versions that the rows' aggregates have in the journal."""
+        first: Versions = defaultdict(dict)
+        for topic, _, _, _, name, version, _, _ in rows:
+            first[topic].setdefault(name, version)
+        # An aggregate that begins here has nothing before it to look up.
+        older = {topic: [name for name, version in names.items() if version != 1] for topic, names in first.items()}
+        newest = {topic: self._versions[topic].of(names) for topic, names in older.items()}
+        unknown = sorted((topic, name) for topic, names in older.items() for name in names if name not in newest[topic])
+        if unknown:
+            cursor.execute(NEWEST, [list(column) for column in zip(*unknown, strict=True)])
+            for topic, name, version in cursor.fetchall():
+                newest[topic][name] = version
+        return newest
 
 
 class Audit:
@@ -126,6 +171,12 @@ class Audit:
     def write(self, cursor: psycopg.Cursor[Any], prepared: list[Content]) -> int:
         """Append the outcomes."""
         return append(cursor, AUDIT_TABLE, prepared, by_python=self._by_python)
+
+    def keep(self, _prepared: list[Content]) -> None:
+        """Nothing of it is read again."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
 
 def fact_of(record: Record, decoded: Decoded) -> Fact[Any]:

@@ -1,8 +1,9 @@
 """How batches get into the database: each by a thread of its own, while the next one is read and folded.
 
 What a batch needs of the database is read before the batch in front of it is written, on another connection; the rows
-that this one changes are taken from memory. That is sound, since nobody else writes them while the checkpoints stand
-where this process has left them, and each transaction begins with a look at those.
+that this one changes, and those that were written lately, are taken from memory. That is sound, since nobody else
+writes them while the checkpoints stand where this process has left them, and each transaction begins with a look at
+those.
 """
 
 from collections.abc import Callable, Mapping
@@ -106,8 +107,17 @@ class Writing:
 
         return self._thread.submit(write)
 
+    def written(self, prepared: Any) -> None:
+        """What was prepared is committed, and need not be read for the batches that follow."""
+        self._projection.keep(prepared)
+
+    def forget(self) -> None:
+        """Partitions are taken over: others have written their rows."""
+        self._projection.forget()
+
     def apply(self, work: Work) -> Applied:
         """Write a batch now, and when something in it is poison, all around that."""
+        self._projection.forget()  # where something is parked, a redrive writes rows too
         if work.unreadable:
             self._refuse_to_skip(work, work.unreadable[0][1])
         try:
