@@ -39,7 +39,7 @@ def at_rates(stage: Stage, rates: Sequence[int], seconds: float, tuning: Tuning 
             before, broker_before = handler.cpu_s, stage.broker_cpu_s
             found = _load(stage, Constant(rate=rate, duration_s=seconds), seconds / 2)
             sent = found.counts.sent
-            who = f"live, {rate:,} a second" + ("" if tuning == "default" else f", tuned for {tuning}")
+            who = f"live, {rate:,} a second{_tuned(tuning)}"
             for name, percentiles in TOLD.items():
                 latencies = found.histograms[f"command_to_{name}"].as_json()
                 results |= {f"{who}.{name}_{each}_ms": latencies[each] for each in percentiles}
@@ -51,15 +51,20 @@ def at_rates(stage: Stage, rates: Sequence[int], seconds: float, tuning: Tuning 
     return results
 
 
-def all_at_once(stage: Stage, commands: int) -> Results:
+def all_at_once(stage: Stage, commands: int, tuning: Tuning = "default") -> Results:
     """The handler and all projectors, while commands come as fast as the broker takes them: to the last row of all."""
     stage.reset()
     with ExitStack() as stack:
-        _start(stage, stack, *(view.name for view in stage.app.views), JOURNAL)
+        _start(stage, stack, *(view.name for view in stage.app.views), JOURNAL, HEADRACE_TUNING=tuning)
         found = _load(stage, Flood(count=commands), 0)
     with psycopg.connect(stage.settings.database) as connection:
         ((last,),) = connection.execute(LAST).fetchall()
-    return {"everything at once.events_per_s": found.seen.events / (last.timestamp() - found.start)}
+    rate = found.seen.events / (last.timestamp() - found.start)
+    return {f"everything at once{_tuned(tuning)}.events_per_s": rate}
+
+
+def _tuned(tuning: Tuning) -> str:
+    return "" if tuning == "default" else f", tuned for {tuning}"
 
 
 def _start(stage: Stage, stack: ExitStack, *projectors: str, **variables: str) -> list[Service]:

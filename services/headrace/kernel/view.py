@@ -53,8 +53,9 @@ class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
 
     def is_own(self, key: Key, fact: Fact[Any]) -> bool:
         """Whether the row is touched by facts of one partition only, as far as this fact can tell."""
-        if self.is_summed:
-            return bool(key[self.key.index(PARTITION)] == fact.partition)
+        names = self.key
+        if PARTITION in names:
+            return bool(key[names.index(PARTITION)] == fact.partition)
         own = fact.meta.aggregate_id
         return own in key or any(str(part) == own for part in key)
 
@@ -111,9 +112,10 @@ class View(Struct, Generic[RowT], frozen=True, kw_only=True):
 
     def touched(self, fact: Fact[Any]) -> list[Key]:
         """The keys of the rows that a fact touches; `Fault` for one that another replica could touch as well."""
-        found = [tuple(key) for key in self.keys(fact)]
+        found = list(map(tuple, self.keys(fact)))
+        is_own = self.table.is_own
         for key in found:
-            if not self.table.is_own(key, fact):
+            if not is_own(key, fact):
                 raise Fault(
                     f"view {self.name}: the key {key!r} has neither the id of its aggregate nor, in a column "
                     f"{PARTITION}, its partition: replicas would overwrite each other's rows"
