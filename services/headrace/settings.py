@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """How far apart transactions begin that are not full: the price of throughput in latency."""
     dedup_window_s: int = Field(default=300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
     """How long a command's id is remembered, in log time."""
+    recent_rows: int = Field(default=10_000, ge=1, validation_alias="HEADRACE_RECENT_ROWS")
+    """Rows that a view's projector keeps in memory, of those that it wrote last; it may be twice as many."""
     parked_keys: int = Field(default=1_000, ge=1, validation_alias="HEADRACE_PARKED_KEYS")
     """Aggregates of one partition that may be parked at a time; above it the partition stops."""
     parked_records: int = Field(default=10_000, ge=1, validation_alias="HEADRACE_PARKED_RECORDS")

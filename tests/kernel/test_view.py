@@ -33,6 +33,18 @@ def view(rows: Table[Row], *keys: Key, sources: tuple[str, ...] = ("orders",)) -
     return View(name="days", sources=sources, table=rows, keys=lambda _: keys, evolve=lambda *_: None)
 
 
+class Mutable(Struct):
+    name: str
+
+
+def test_rows_and_states_that_could_be_changed_in_place_are_refused() -> None:
+    """A fold that changed what it is given would change what memory keeps, whatever becomes of its batch."""
+    with pytest.raises(Misconfigured, match="the row of table rows must be frozen: write class Mutable"):
+        Table(name="rows", row=Mutable, key=("name",), ddl="")
+    with pytest.raises(Misconfigured, match="the state of aggregate orders must be frozen: write class Mutable"):
+        replace(orders, initial=Mutable("x"))
+
+
 @pytest.mark.parametrize("key", [("day",), ("is_late",), ("day", "is_late")])
 def test_a_key_that_cannot_hold_an_id_and_has_no_partition_is_refused(key: tuple[str, ...]) -> None:
     with pytest.raises(

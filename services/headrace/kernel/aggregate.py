@@ -33,8 +33,9 @@ class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=
     upcasts: Mapping[type, Callable[[Any], EventT]] = {}
 
     def __post_init__(self) -> None:
-        """Refuse a name that could not name a topic, and unions without classes."""
+        """Refuse a name that could not name a topic, a state that could be changed in place, unions without classes."""
         refuse_bad_name("aggregate", self.name)
+        refuse_mutable(f"the state of aggregate {self.name}", self.state_type)
         for union, kinds in (("commands", self.command_types), ("events", self.event_types)):
             if not all(isinstance(kind, type) and issubclass(kind, Struct) for kind in kinds):
                 raise Misconfigured(
@@ -80,6 +81,16 @@ class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=
     def topics(self) -> tuple[str, str, str, str]:
         """All four topics of the domain."""
         return self.command_topic, self.event_topic, self.outcome_topic, self.parked_topic
+
+
+def refuse_mutable(what: str, kind: type) -> None:
+    """Refuse a Struct that code could change in place: a batch that is given up must leave no trace in memory."""
+    config = getattr(kind, "__struct_config__", None)
+    if config is not None and not config.frozen:
+        raise Misconfigured(
+            f"{what} must be frozen: write class {kind.__name__}(Struct, frozen=True), and have evolve return a new "
+            f"one, as msgspec.structs.replace makes it"
+        )
 
 
 def refuse_bad_name(part: str, name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, structs
 
-from headrace.kernel.aggregate import refuse_bad_name
+from headrace.kernel.aggregate import refuse_bad_name, refuse_mutable
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Fact
 
@@ -23,8 +23,8 @@ NO_IDS: Final = (date, datetime, time, timedelta, bool, float)
 class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
     """The table that holds a view's rows.
 
-    `row` is a Struct whose fields are columns of the table; `key` names the columns of its primary key; `ddl` creates
-    the table and its indexes. A column that the row does not name takes its default at every write.
+    `row` is a frozen Struct whose fields are columns of the table; `key` names the columns of its primary key; `ddl`
+    creates the table and its indexes. A column that the row does not name takes its default at every write.
 
     A table whose rows gather several aggregates has the column `partition` in its key, since each replica folds only
     the rows of its own partitions, and a SELECT in `sums` that adds them up: readers see it under the table's name.
@@ -37,8 +37,9 @@ class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
     sums: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a name that is none, a key that the row does not have, and one by which replicas would collide."""
+        """Refuse a name that is none, rows that could be changed in place, and keys that are none or would collide."""
         refuse_bad_name("table", self.name)
+        refuse_mutable(f"the row of table {self.name}", self.row)
         missing = set(self.key) - set(self.row.__struct_fields__)
         if missing or not self.key:
             raise Misconfigured(

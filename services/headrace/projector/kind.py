@@ -12,6 +12,7 @@ from headrace.kernel.app import AUDIT, JOURNAL, App
 from headrace.kernel.message import Outcome
 from headrace.kernel.view import View
 from headrace.projector.projection import Audit, Journal, Projection, ViewFold
+from headrace.settings import Settings
 
 Decode: TypeAlias = Callable[[Codec, bytes], Decoded]
 """What makes of a record's value what a projector reads; `Undecodable` for what it does not read."""
@@ -29,10 +30,11 @@ class Kind(Struct, frozen=True):
     decode: Decode
     view: View[Any] | None = None
 
-    def projection(self, connection: psycopg.Connection[Any], *, by_python: bool = False) -> Projection:
-        """What applies its records; without compiled parts when it is to be done by Python."""
+    def projection(self, connection: psycopg.Connection[Any], settings: Settings) -> Projection:
+        """What applies its records."""
+        by_python = settings.codec == "python"
         if self.view is not None:
-            return ViewFold(connection, self.view, by_python=by_python)
+            return ViewFold(connection, self.view, by_python=by_python, recent=settings.recent_rows)
         return Audit(by_python=by_python) if self.name == AUDIT else Journal(by_python=by_python)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 RECENT: Final = 20_000
-"""So many keys at least are kept, of those written last, and twice as many at most; a row takes about a kilobyte."""
+"""So many keys are kept where nobody says otherwise, of those written last."""
 
 
 class Recent:
@@ -16,6 +16,7 @@ class Recent:
     """
 
     def __init__(self, size: int = RECENT) -> None:
+        """Room for so many keys at least, and twice as many at most."""
         self._size = size
         self._young: dict[Any, Any] = {}
         self._old: dict[Any, Any] = {}

@@ -59,7 +59,7 @@ class Writing:
         connection = self.session.connection
         refuse_unmigrated(connection, (kind.view,) if kind.view else ())
         connection.commit()
-        self._projection: Projection = kind.projection(connection, by_python=settings.codec == "python")
+        self._projection: Projection = kind.projection(connection, settings)
         # Journal and audit read no rows to change them.
         self._reads = (
             Session(settings, f"headrace {kind.name} reads", is_stopping, autocommit=True) if kind.view else None
