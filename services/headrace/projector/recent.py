@@ -16,7 +16,7 @@ class Recent:
     """
 
     def __init__(self, size: int = RECENT) -> None:
-        """Room for so many keys at least, and twice as many at most."""
+        """Room for so many keys at least; twice as many, and what one batch adds, at most."""
         self._size = size
         self._young: dict[Any, Any] = {}
         self._old: dict[Any, Any] = {}
