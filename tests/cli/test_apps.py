@@ -11,7 +11,7 @@ from datetime import date
 from msgspec import Struct
 from headrace.kernel.view import Table
 
-class Day(Struct):
+class Day(Struct, frozen=True):
     day: date
     orders: int
 
