@@ -12,6 +12,7 @@ from lifecycles import lifecycles
 from outages import load, progress
 from running import PARTITIONS, Running
 from servers import Postgres, fresh_database
+from wrong import CREATE, ORDERS, PAY, SHIP
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
@@ -64,21 +65,20 @@ def test_rows_that_somebody_locks_hold_a_projector_up_and_no_longer(shop: Runnin
 
 
 def test_partitions_that_come_back_have_the_rows_that_another_process_left(shop: Running) -> None:
-    created, paid, shipped = (list(lifecycles(40))[40 * step : 40 * (step + 1)] for step in range(3))
     shop.start("handler", "handle", "orders")
     shop.start("project-journal", "project", "journal")
     shop.start("first", "project", "orders")
-    shop.send("orders", *created)
+    shop.send("orders", *CREATE)
     shop.wait_until_quiet()
     shop.start("second", "project", "orders")
     shop.wait(lambda: len(shop.owned("second")) == PARTITIONS // 2, "the second has its share", 60)
-    shop.send("orders", *paid)
+    shop.send("orders", *PAY)
     shop.wait_until_quiet()
     shop.services.stop("second")
     shop.wait(lambda: len(shop.owned("first")) == PARTITIONS, "the first has all of them again", 60)
-    shop.send("orders", *shipped)
+    shop.send("orders", *SHIP)
     shop.assert_sound()
-    assert shop.rows("SELECT status, paid, count(*) FROM orders GROUP BY 1, 2") == [("shipped", 1530, 40)]
+    assert shop.rows("SELECT status, paid, count(*) FROM orders GROUP BY 1, 2") == [("shipped", 1530, ORDERS)]
 
 
 def test_a_database_that_fell_back_reads_the_events_again(shop: Running, postgres: Postgres) -> None:

@@ -54,9 +54,8 @@ class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
 
     def is_own(self, key: Key, fact: Fact[Any]) -> bool:
         """Whether the row is touched by facts of one partition only, as far as this fact can tell."""
-        names = self.key
-        if PARTITION in names:
-            return bool(key[names.index(PARTITION)] == fact.partition)
+        if self.is_summed:
+            return bool(key[self.key.index(PARTITION)] == fact.partition)
         own = fact.meta.aggregate_id
         return own in key or any(str(part) == own for part in key)
 

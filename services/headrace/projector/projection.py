@@ -1,6 +1,5 @@
 """What a projector does with a batch of records: fold a view, copy events into the journal, or keep outcomes."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -25,8 +24,6 @@ NEWEST: Final = """
 
 Reading: TypeAlias = Callable[[], psycopg.Cursor[Any]]
 """Gives a cursor to read with."""
-Versions: TypeAlias = dict[str, dict[str, int]]
-"""By topic and aggregate."""
 
 
 class Projection(Protocol):
@@ -108,7 +105,7 @@ class Journal:
 
     def __init__(self, *, by_python: bool = False, recent: int = RECENT) -> None:
         self._by_python = by_python
-        self._versions: dict[str, Recent] = defaultdict(lambda: Recent(recent))
+        self._versions = Recent(recent)
 
     def prepare(self, _reading: Reading, records: list[Pair], _before: Any = None) -> list[Content]:
         """A row of each record."""
@@ -121,40 +118,34 @@ class Journal:
 
     def keep(self, prepared: list[Content]) -> None:
         """The versions that aggregates have in the journal now."""
-        newest: Versions = defaultdict(dict)
-        for topic, _, _, _, name, version, _, _ in prepared:
-            newest[topic][name] = version
-        for topic, versions in newest.items():
-            self._versions[topic].keep(versions)
+        self._versions.keep({(topic, name): version for topic, _, _, _, name, version, _, _ in prepared})
 
     def forget(self) -> None:
         """No version is known."""
-        self._versions.clear()
+        self._versions.forget()
 
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> None:
         newest = self._newest(cursor, rows)
         for topic, partition, offset, _, name, version, _, _ in rows:
-            before = newest[topic].get(name, 0)
+            before = newest.get((topic, name), 0)
             if version != before + 1:
                 raise Fault(
                     f"{topic}[{partition}] offset {offset}: its aggregate has version {version} after {before} in the "
                     f"journal: events are missing; the journal stops here"
                 )
-            newest[topic][name] = version
+            newest[topic, name] = version
 
-    def _newest(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> Versions:
-        """By topic, the versions that the rows' aggregates have in the journal."""
-        first: Versions = defaultdict(dict)
+    def _newest(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> dict[tuple[str, str], int]:
+        """By topic and name, the versions that the rows' aggregates have in the journal."""
+        first: dict[tuple[str, str], int] = {}
         for topic, _, _, _, name, version, _, _ in rows:
-            first[topic].setdefault(name, version)
+            first.setdefault((topic, name), version)
         # An aggregate that begins here has nothing before it to look up.
-        older = {topic: [name for name, version in names.items() if version != 1] for topic, names in first.items()}
-        newest = {topic: self._versions[topic].of(names) for topic, names in older.items()}
-        unknown = sorted((topic, name) for topic, names in older.items() for name in names if name not in newest[topic])
-        if unknown:
+        older = [place for place, version in first.items() if version != 1]
+        newest = self._versions.of(older)
+        if unknown := sorted(place for place in older if place not in newest):
             cursor.execute(NEWEST, [list(column) for column in zip(*unknown, strict=True)])
-            for topic, name, version in cursor.fetchall():
-                newest[topic][name] = version
+            newest |= {(topic, name): version for topic, name, version in cursor.fetchall()}
         return newest
 
 
