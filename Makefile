@@ -14,7 +14,7 @@ TAG ?= headrace:dev
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-$(READY): requirements.lock pyproject.toml hatch_build.py $(wildcard services/headrace/*/*.pyx)
+$(READY): requirements.lock pyproject.toml hatch_build.py $(wildcard services/headrace/*/*.pyx services/headrace/*/*.pxd)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Headrace needs Python 3.11 or newer: make PYTHON=python3.11 …"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -6,7 +6,11 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES: Final = ("services/headrace/avro/compiled.pyx", "services/headrace/postgres/packing.pyx")
+SOURCES: Final = (
+    "services/headrace/avro/compiled.pyx",
+    "services/headrace/handler/accepting.pyx",
+    "services/headrace/postgres/packing.pyx",
+)
 VARIABLE: Final = "HEADRACE_BUILD_CODEC"
 """`compiled` makes a build without the compiled codec fail, `python` leaves it out; else what can be had is taken."""
 

@@ -55,5 +55,6 @@ def test_with_a_compiler_the_wheel_has_the_codec_and_is_for_this_python_alone(tm
     assert tags.startswith(f"cp{sys.version_info.major}{sys.version_info.minor}-")
     assert sorted(name.partition(".")[0] for name in compiled) == [
         "headrace/avro/compiled",
+        "headrace/handler/accepting",
         "headrace/postgres/packing",
     ]

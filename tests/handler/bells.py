@@ -8,6 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from headrace.avro.codec import Codec
+from headrace.avro.functions import BEST, Functions
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Rejected
@@ -94,7 +95,7 @@ bells = Aggregate(name="bells", initial=Bell(), decide=decide, evolve=evolve, co
 
 
 @cache
-def bell_codec() -> Codec:
+def bell_codec(functions: Functions = BEST) -> Codec:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_part(folder, "command", "Ring", field("times", "long"))
@@ -105,4 +106,4 @@ def bell_codec() -> Codec:
         write_part(folder, "event", "Engraved", field("text"))
         write_part(folder, "event", "Fell")
         write_part(folder, "state", "Bell", field("rung", "long"), field("text"))
-        return Codec(App(aggregates=(bells,)), locked(folder))
+        return Codec(App(aggregates=(bells,)), locked(folder), functions=functions)

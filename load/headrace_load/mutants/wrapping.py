@@ -3,10 +3,14 @@
 import importlib
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from structlog import get_logger
+
+from headrace.handler.shortcut import no_shortcut
+
+SHORTCUT: Final = "headrace.handler.partition:shortcut"
 
 log = get_logger("headrace.mutants")
 
@@ -63,13 +67,7 @@ class Mutant(Struct, frozen=True):
 
     def find(self) -> tuple[Any, str]:
         """The module or class that has the piece, and the piece's name; raises when it is not there any more."""
-        module, _, path = self.seam.partition(":")
-        *owners, last = path.split(".")
-        owner: Any = importlib.import_module(module)
-        for name in owners:
-            owner = getattr(owner, name)
-        getattr(owner, last)
-        return owner, last
+        return _piece(self.seam)
 
     def install(self, count: int) -> None:
         """Get it wrong from now on, in this process."""
@@ -81,3 +79,16 @@ class Mutant(Struct, frozen=True):
             return wrong(right, strikes, *arguments, **named)
 
         setattr(owner, last, instead)
+        # Compiled code would go round the piece.
+        owner, last = _piece(SHORTCUT)
+        setattr(owner, last, lambda *_: no_shortcut)
+
+
+def _piece(seam: str) -> tuple[Any, str]:
+    module, _, path = seam.partition(":")
+    *owners, last = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for name in owners:
+        owner = getattr(owner, name)
+    getattr(owner, last)
+    return owner, last

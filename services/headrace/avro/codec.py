@@ -142,6 +142,11 @@ class Codec:
         assert write is not None  # noqa: S101 - commands are written by others
         return write
 
+    def forms_of(self, kind: type) -> dict[bytes, Form]:
+        """By the first bytes of a record, the form of a type's newest contract: an id of the lock file, and others."""
+        newest = self._by_type[kind]
+        return {prefix: form for prefix, form in self._by_id.items() if form is newest}
+
     def name_of(self, kind: type) -> str:
         """The record name that messages of a type are written under."""
         return self._by_type[kind].name

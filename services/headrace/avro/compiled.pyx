@@ -54,8 +54,6 @@ cdef extern from "structmember.h":
 import_datetime()
 
 cdef enum:
-    ROOM = 1024
-    LONGEST_NUMBER = 10
     SHORT = 32  # less than a UUID has
     PLACES_BITS = 10
     PLACES = 1024
@@ -74,13 +72,6 @@ class Unusual(Exception):
 cdef struct Input:
     const unsigned char *at
     const unsigned char *end
-
-
-cdef struct Output:
-    unsigned char *begin
-    unsigned char *at
-    unsigned char *end
-    bint is_moved  # off the stack, where it began
 
 
 cdef inline int64_t read_long(Input *given) except? -1:
@@ -142,10 +133,6 @@ cdef inline size_t place_of(const char *begin, Py_ssize_t size) noexcept:
     return ((first ^ (last * MIXED) ^ <uint64_t>size) * MIXED) >> (64 - PLACES_BITS)
 
 
-cdef inline void begin(Output *out, unsigned char *room):
-    out.begin, out.at, out.end, out.is_moved = room, room, room + ROOM, False
-
-
 cdef inline object end(Output *out):
     """What is written; to be called once, whatever it is called after."""
     try:
@@ -171,29 +158,6 @@ cdef int make_room(Output *out, Py_ssize_t size) except -1:
     return 0
 
 
-cdef inline int need(Output *out, Py_ssize_t size) except -1:
-    return make_room(out, size) if out.end - out.at < size else 0
-
-
-cdef inline int write_long(Output *out, int64_t value) except -1:
-    cdef uint64_t number = (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
-    need(out, LONGEST_NUMBER)
-    while number >= 0x80:
-        out.at[0] = <unsigned char>(number & 0x7F | 0x80)
-        out.at += 1
-        number >>= 7
-    out.at[0] = <unsigned char>number
-    out.at += 1
-    return 0
-
-
-cdef inline int write_span(Output *out, const void *begin, Py_ssize_t size) except -1:
-    need(out, size)
-    memcpy(out.at, begin, size)
-    out.at += size
-    return 0
-
-
 cdef inline int write_bytes(Output *out, object value) except -1:
     """As they are, without their length."""
     if not PyBytes_CheckExact(value):
@@ -201,7 +165,7 @@ cdef inline int write_bytes(Output *out, object value) except -1:
     return write_span(out, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
 
 
-cdef inline int write_text(Output *out, object value) except -1:
+cdef int write_text(Output *out, object value) except -1:
     if not PyUnicode_CheckExact(value):
         raise Unusual
     if PyUnicode_IS_COMPACT_ASCII(value):
@@ -454,8 +418,6 @@ cdef class Choice(Node):
 cdef class Places:
     """Small numbers, each at its number."""
 
-    cdef Py_ssize_t *at
-
     def __cinit__(self, numbers):
         self.at = <Py_ssize_t *>PyMem_Malloc((len(numbers) + 1) * sizeof(Py_ssize_t))
         if self.at == NULL:
@@ -678,14 +640,11 @@ cdef Node node_of(shape):
 cdef class Reader:
     """Reads records one after the other, as `straight.reading` does; `plain` is the function that it makes."""
 
-    cdef tuple nodes
-    cdef object plain
-
     def __init__(self, shapes, plain):
         self.nodes = tuple([None if shape is None else node_of(shape) for shape in shapes])
         self.plain = plain
 
-    def read(self, frame, Py_ssize_t place):
+    cpdef object read(self, object frame, Py_ssize_t place):
         """Each record and the place behind it."""
         cdef Input given
         cdef Py_ssize_t count = PyTuple_GET_SIZE(self.nodes), number
@@ -718,15 +677,10 @@ cdef class Writer:
     `steps` says what follows the prefix: which argument, and its node, or None for bytes that are ready.
     """
 
-    cdef bytes prefix
-    cdef tuple nodes
-    cdef Places arguments
-    cdef Py_ssize_t count
-    cdef object plain
-
     def __init__(self, parts, bytes prefix, ready, plain):
         steps = []
         count = 0
+        self.ready = 0
         for name, shape in parts:
             if shape is None:
                 count += not ready
@@ -734,6 +688,7 @@ cdef class Writer:
                 called = [each for each, _ in shape.call]
                 steps += [(count + called.index(member.attribute), None) for member in shape.members]
                 count += len(called)
+                self.ready = count
             else:
                 steps.append((count, node_of(shape)))
                 count += 1
@@ -763,6 +718,26 @@ cdef class Writer:
         except Exception:
             end(&out)
             return self.plain(*given)
+        return end(&out)
+
+    cdef bytes write_spans(self, const Span *spans, object body, object state):
+        """The same where the bytes that are ready lie at these places; raises what is left to the plain function."""
+        cdef unsigned char room[ROOM]
+        cdef Output out
+        cdef Py_ssize_t number, argument
+        begin(&out, room)
+        try:
+            write_bytes(&out, self.prefix)
+            for number in range(PyTuple_GET_SIZE(self.nodes)):
+                argument = self.arguments.at[number]
+                node = <object>PyTuple_GET_ITEM(self.nodes, number)
+                if node is None:
+                    write_span(&out, spans[argument].begin, spans[argument].size)
+                else:
+                    (<Node>node).write(&out, body if argument == self.ready else state)
+        except Exception:
+            end(&out)
+            raise
         return end(&out)
 
 

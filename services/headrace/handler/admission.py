@@ -38,7 +38,7 @@ class Admission(Struct, frozen=True):
         if key is None or key != name.encode():
             raise KeyMismatch
         if version == 0:
-            self._refuse_bad_key(key, name)
+            self.refuse_bad_key(key, name)
         if not is_uuid(meta.command_id):
             raise CommandIdInvalid
         actor, correlation_id, causation_id = meta.actor, meta.correlation_id, meta.causation_id
@@ -57,7 +57,7 @@ class Admission(Struct, frozen=True):
         if expected_version is not None and expected_version != version:
             raise VersionConflict
 
-    def _refuse_bad_key(self, key: bytes, aggregate_id: str) -> None:
+    def refuse_bad_key(self, key: bytes, aggregate_id: str) -> None:
         """Checked until the aggregate's first event is there; after it, the key is known to be right."""
         if not 0 < len(aggregate_id) <= MAX_ID_LENGTH or "\0" in aggregate_id:
             raise AggregateIdInvalid

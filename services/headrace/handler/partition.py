@@ -14,10 +14,11 @@ from headrace.handler.notes import Headers, trace_of, why_released
 from headrace.handler.parking import Parking, Waiting
 from headrace.handler.release import reason_of, refuse_passing, release
 from headrace.handler.replies import Answer, Replies, Versioned
+from headrace.handler.shortcut import shortcut
 from headrace.handler.window import Window, is_first_answer
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import CommandIdReused, Discarded, KeyParked, Rejected
-from headrace.kernel.message import DiscardParked, RedriveParked, Writer
+from headrace.kernel.message import DiscardParked, Outcome, RedriveParked, Writer
 from headrace.observe.counting import Tally
 from headrace.observe.states import Held
 
@@ -40,7 +41,7 @@ class Partition:
         self._place = (aggregate.command_topic, number)
         self._window = window
         self._parking = parking or Parking()
-        self._admit = Admission(number, count, window.span_ms).admit
+        self._admission = Admission(number, count, window.span_ms)
         self._replies = Replies(aggregate, codec, writer)
         self._blank = Versioned(0, aggregate.initial)
         # Whether a command is the domain's or the engine's own.
@@ -49,10 +50,15 @@ class Partition:
         self._overlay: dict[str, Versioned] = {}
         self._answered: dict[str, bytes] = {}
         self._now = 0
+        self.restore({})
 
     def restore(self, aggregates: dict[str, Versioned | bytes]) -> None:
         """Begin from the newest record of each aggregate, undecoded."""
         self._aggregates = aggregates
+        memory = (aggregates, self._overlay, self._answered)
+        self._shortcut = shortcut(
+            self._aggregate, self._codec, self._admission, self._window, self._touch, self._replies, memory
+        )
 
     def answer(
         self,
@@ -63,6 +69,11 @@ class Partition:
         headers: Callable[[], Headers | None] = lambda: None,
     ) -> Answer:
         """Decide on one record; `at` is its log-append time. Each ends in an outcome, or is set aside."""
+        if not self._parking.occupied:
+            accepted = self._shortcut(key, value, offset, at)
+            if accepted is not None:
+                self._now = at
+                return accepted
         try:
             decoded = self._codec.decode(value)
             of_domain = self._of_domain.get(type(decoded.body))
@@ -73,14 +84,9 @@ class Partition:
         self._now = at
         meta = decoded.meta
         first = self._answered.get(meta.command_id) or self._window.find(meta.command_id)
-        if first is not None:
-            known = self._codec.decode(first).body
-            if at - known.occurred_at <= self._window.span_ms and is_first_answer(known):
-                if known.body_hash == decoded.body_hash and known.aggregate_id == meta.aggregate_id:
-                    return Answer(meta.aggregate_id, outcome=self._replies.repeat(known, offset, at))
-                # The same id with another body is refused, and not remembered.
-                outcome = self._replies.outcome(decoded, offset, at, CommandIdReused(), 0)
-                return Answer(meta.aggregate_id, outcome=outcome)
+        again = first and self._again(self._codec.decode(first).body, decoded, offset, at)
+        if again:
+            return again
         if not of_domain:
             return self._settle(key, decoded, offset, at)
         try:
@@ -96,16 +102,16 @@ class Partition:
         self._aggregates.update(self._overlay)
         self._window.remember(self._answered, self._now)
         self._parking.commit()
-        self._overlay = {}
-        self._answered = {}
+        self._overlay.clear()
+        self._answered.clear()
         told, self._replies.told = self._replies.told, Tally()
         return told
 
     def discard(self) -> None:
         """The batch's transaction is aborted: nothing has changed."""
         self._parking.discard()
-        self._overlay = {}
-        self._answered = {}
+        self._overlay.clear()
+        self._answered.clear()
         self._replies.told = Tally()
 
     @property
@@ -127,7 +133,7 @@ class Partition:
         if type(now) is not Versioned:
             now = self._touch(name)
         try:
-            self._admit(key, meta, now.version, at)
+            self._admission.admit(key, meta, now.version, at)
             after, steps = now, []
             for event in self._aggregate.decide(decoded.body, now.state, at):
                 after = Versioned(after.version + 1, self._aggregate.evolve(after.state, event))
@@ -139,6 +145,16 @@ class Partition:
             self._overlay[name] = after
         self._answered[meta.command_id] = outcome
         return Answer(name, events, outcome)
+
+    def _again(self, known: Outcome, decoded: Decoded, offset: int, at: int) -> Answer | None:
+        """The answer to a command whose id was answered before; None where that is too long ago, or no first answer."""
+        if at - known.occurred_at > self._window.span_ms or not is_first_answer(known):
+            return None
+        name = decoded.meta.aggregate_id
+        if known.body_hash == decoded.body_hash and known.aggregate_id == name:
+            return Answer(name, outcome=self._replies.repeat(known, offset, at))
+        # The same id with another body is refused, and not remembered.
+        return Answer(name, outcome=self._replies.outcome(decoded, offset, at, CommandIdReused(), 0))
 
     def _touch(self, name: str) -> Versioned:
         """The aggregate as it is, decoded when it is touched first."""
@@ -171,7 +187,7 @@ class Partition:
         mark: Headers = []
         refusal: Rejected | None = None
         try:
-            self._admit(key, meta, self._version(name), at)
+            self._admission.admit(key, meta, self._version(name), at)
             reason = reason_of(decoded.body)
             queue = self._parking.queue(name)
             released, refusal = release(queue, lambda waiting: self._once_more(waiting, discard=reason is not None))

@@ -23,7 +23,7 @@ from headrace.kernel.message import (
     RedriveParked,
     Writer,
 )
-from headrace.observe.counting import Tally
+from headrace.observe.counting import Tally, Told
 
 MAX_EVENT_BYTES: Final = 950_000
 REPEATED: Final = "repeated"
@@ -63,7 +63,10 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Replies:
-    """Writes the events and outcomes of one partition; `told` is what to count of the batch."""
+    """Writes the events and outcomes of one partition; `told` is what to count of the batch.
+
+    `writer` is who writes the events, as it is written.
+    """
 
     def __init__(self, aggregate: Aggregate[Any, Any, Any], codec: Codec, writer: Writer) -> None:
         self._name = aggregate.name
@@ -73,7 +76,7 @@ class Replies:
         commands = (*aggregate.command_types, RedriveParked, DiscardParked)
         self._long, self._text, self._text_or_null = codec.functions.singles
         self._command_names = {kind: text(kind.__name__) for kind in commands}
-        self._writer = text(writer.instance) + self._long(writer.restored_to)
+        self.writer = text(writer.instance) + self._long(writer.restored_to)
         self._at, self._at_bytes = 0, self._long(0)
         self._accepted = {kind: (kind.__name__, ACCEPTED, "") for kind in commands}
         self.told = Tally()
@@ -100,7 +103,7 @@ class Replies:
                     correlation_id,
                     causation_id,
                     actor,
-                    self._writer,
+                    self.writer,
                     event,
                     after.state,
                 )
@@ -127,6 +130,10 @@ class Replies:
         written = self._outcome(decoded, self._asked(decoded.meta, offset, at), verdict, version, 0)
         self.told.commands.append(told)
         return written
+
+    def accepted_as(self, kind: type) -> Told:
+        """How an accepted command of a type is counted."""
+        return self._accepted[kind]
 
     def repeat(self, known: Outcome, offset: int, at: int) -> bytes:
         """The first answer again, for a resend."""

@@ -1,0 +1,331 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=False
+"""How a command is answered that is simply accepted, compiled: most are.
+
+None stands for every other answer, with nothing changed: a command that is known or refused, a record that is none,
+code that breaks. Those are given by `Partition` in Python, from their beginning; since a decider is a pure function, it
+does not matter that it may be asked twice. So what is refused, and why, is said there alone: what is looked at here may
+be stricter than that, and never less strict.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Contains
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_CheckExact
+from libc.stdint cimport int64_t
+from libc.string cimport memchr, memcmp
+
+from headrace.avro.compiled cimport (
+    begin, Output, Places, Reader, ROOM, slots_of, Span, write_long, write_span, write_text, Writer,
+)
+
+from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES, PREFIX_LENGTH
+from headrace.handler.admission import MAX_CAUSATION_LENGTH, MAX_ID_LENGTH
+from headrace.handler.replies import ACCEPTANCE, FALSE, MAX_EVENT_BYTES, NULL as NONE_GIVEN, Answer, Versioned
+from headrace.handler.window import SKEW_MS
+from headrace.kernel.message import CommandMeta
+
+cdef extern from "Python.h":
+    PyObject *PyDict_GetItemWithError(object mapping, object key) except? NULL
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef enum:
+    UUID_LENGTH = 36
+    DIGITS = 20
+    # What is written beside texts that may be long: a command's id, a hash, numbers, the lengths of texts.
+    NUMBERS = 250
+    # The places in META and VERSIONED.
+    COMMAND_ID = 0
+    NAME = 1
+    EXPECTED_VERSION = 2
+    ISSUED_AT = 3
+    ACTOR = 4
+    CORRELATION_ID = 5
+    CAUSATION_ID = 6
+    VERSION = 0
+    STATE = 1
+
+cdef Py_ssize_t PREFIX = PREFIX_LENGTH
+cdef Py_ssize_t LARGEST_RECORD = MAX_RECORD_BYTES
+cdef Py_ssize_t LARGEST_META = MAX_META_BYTES
+cdef Py_ssize_t LARGEST_EVENT = MAX_EVENT_BYTES
+cdef Py_ssize_t LONGEST_ID = MAX_ID_LENGTH
+cdef Py_ssize_t LONGEST_CAUSE = MAX_CAUSATION_LENGTH
+cdef int64_t SKEW = SKEW_MS
+cdef bytes RESULT = ACCEPTANCE[0], NO_CODE = ACCEPTANCE[1], NO_MESSAGE = ACCEPTANCE[2]
+cdef bytes NO_ACTOR = NONE_GIVEN, NOT_REPEATED = FALSE
+
+cdef object answer_of = Answer
+cdef object versioned = Versioned
+cdef Places META = slots_of(
+    CommandMeta,
+    ("command_id", "aggregate_id", "expected_version", "issued_at", "actor", "correlation_id", "causation_id"),
+)
+cdef Places VERSIONED = slots_of(Versioned, ("version", "state"))
+
+
+class Unusual(Exception):
+    """Left to Python; nobody else sees it."""
+
+
+cdef inline object slot(object whole, Places places, Py_ssize_t number):
+    return <object>(<PyObject **>(<char *><PyObject *>whole + places.at[number]))[0]
+
+
+cdef inline bint is_plain(object text, Py_ssize_t longest):
+    """Whether a text is short enough, and has neither a NUL nor what takes more than a byte."""
+    if not PyUnicode_CheckExact(text) or not PyUnicode_IS_COMPACT_ASCII(text):
+        return False
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
+    return length <= longest and memchr(PyUnicode_DATA(text), 0, length) == NULL
+
+
+cdef inline bint is_uuid(object text):
+    cdef const unsigned char *at
+    cdef Py_ssize_t place
+    if not is_plain(text, UUID_LENGTH) or PyUnicode_GET_LENGTH(text) != UUID_LENGTH:
+        return False
+    at = <const unsigned char *>PyUnicode_DATA(text)
+    for place in range(UUID_LENGTH):
+        if place == 8 or place == 13 or place == 18 or place == 23:
+            if at[place] != c"-":
+                return False
+        elif not (c"0" <= at[place] <= c"9" or c"a" <= (at[place] | 32) <= c"f"):
+            return False
+    return True
+
+
+cdef inline bint is_plain_or_none(object text, Py_ssize_t longest):
+    return text is None or is_plain(text, longest)
+
+
+cdef inline Py_ssize_t length_of(object text):
+    return 0 if text is None else PyUnicode_GET_LENGTH(text)
+
+
+cdef inline Span span_of(bytes ready):
+    cdef Span span
+    span.begin, span.size = PyBytes_AS_STRING(ready), PyBytes_GET_SIZE(ready)
+    return span
+
+
+cdef inline Span put_text(Output *out, object text) except *:
+    cdef Span span
+    span.begin = out.at
+    write_text(out, text)
+    span.size = out.at - <const unsigned char *>span.begin
+    return span
+
+
+cdef inline Span put_long(Output *out, int64_t number) except *:
+    cdef Span span
+    span.begin = out.at
+    write_long(out, number)
+    span.size = out.at - <const unsigned char *>span.begin
+    return span
+
+
+cdef struct Asked:
+    # What the records of an answer repeat of its command, each as it is written.
+    Span command_id
+    Span name
+    Span when
+    Span where
+    Span correlation_id
+    Span causation_id
+    Span actor
+    Span bare_name  # without its length
+
+
+cdef class Kind:
+    """One type of command: what reads it, what its hash begins with, its name in an outcome, how it is counted."""
+
+    cdef Reader reader
+    cdef object digest
+    cdef bytes written_name
+    cdef tuple told
+
+    def __init__(self, reader, digest, written_name, told):
+        self.reader, self.digest, self.written_name, self.told = reader, digest, written_name, told
+
+
+cdef class Accepting:
+    """One partition's; `kinds` are by the first bytes of a command, `writers` by the class of an event.
+
+    `aggregates`, `overlay` and `answered` are the partition's own: what is accepted is put into the last two.
+    """
+
+    cdef dict kinds, writers, aggregates, overlay, answered
+    cdef object decide, evolve, find, touch, refuse_bad_key, replies
+    cdef Writer write_outcome
+    cdef bytes begin_of_id, writer
+    cdef int64_t oldest_ms
+
+    def __init__(self, aggregate, kinds, writers, write_outcome, admission, find, touch, replies, memory):
+        self.kinds = {prefix: Kind(*kind) for prefix, kind in kinds.items()}
+        self.writers, self.write_outcome = writers, write_outcome
+        self.begin_of_id, self.decide, self.evolve = f"{aggregate.name}/".encode(), aggregate.decide, aggregate.evolve
+        self.refuse_bad_key, self.oldest_ms = admission.refuse_bad_key, admission.span_ms - SKEW
+        self.find, self.touch, self.replies, self.writer = find, touch, replies, replies.writer
+        self.aggregates, self.overlay, self.answered = memory
+
+    def answer(self, key, value, int64_t offset, int64_t at):
+        """The answer of a command that is accepted; None for every other record."""
+        cdef unsigned char room[ROOM]
+        cdef Output out
+        cdef Asked asked
+        cdef Kind kind
+        cdef list events, frames = []
+        cdef bytes body_hash
+        begin(&out, room)
+        try:
+            kind = self.kind_of(value)
+            meta, body, body_hash = parts_of(kind, value)
+            command_id, name = slot(meta, META, COMMAND_ID), slot(meta, META, NAME)
+            if PyDict_Contains(self.answered, command_id) or self.find(command_id) is not None:
+                return None
+            now = self.now(name)
+            self.admit(key, meta, slot(now, VERSIONED, VERSION), at)
+            ask(&out, meta, offset, at, &asked, PyBytes_GET_SIZE(self.begin_of_id))
+            events, after = self.decide(body, slot(now, VERSIONED, STATE), at), now
+            for event in events:
+                state = self.evolve(slot(after, VERSIONED, STATE), event)
+                after = versioned(slot(after, VERSIONED, VERSION) + 1, state)
+                event_kind, writer = self.writers[type(event)]
+                frames.append((event_kind, self.frame_of(out, &asked, <Writer?>writer, event, after)))
+            outcome = self.outcome_of(out, &asked, kind, body_hash, slot(after, VERSIONED, VERSION), len(frames))
+        except Exception:
+            return None
+        if frames:
+            self.overlay[name] = after
+        self.answered[command_id] = outcome
+        tally = self.replies.told
+        tally.commands.append(kind.told)
+        for event_kind, _ in frames:
+            tally.events.append(event_kind)
+        return answer_of(name, frames, outcome)
+
+    cdef Kind kind_of(self, value):
+        if not PyBytes_CheckExact(value) or not PREFIX <= PyBytes_GET_SIZE(value) <= LARGEST_RECORD:
+            raise Unusual
+        return self.kinds[PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PREFIX)]
+
+    cdef object now(self, name):
+        """The aggregate as it is, the batch under way included."""
+        cdef PyObject *found = PyDict_GetItemWithError(self.overlay, name)
+        if found == NULL:
+            found = PyDict_GetItemWithError(self.aggregates, name)
+        if found != NULL and type(<object>found) is versioned:
+            return <object>found
+        return self.touch(name)
+
+    cdef int admit(self, key, meta, version, int64_t at) except -1:
+        """Go on with what admission lets pass, and with no more than that."""
+        cdef int64_t issued
+        name, issued_at = slot(meta, META, NAME), slot(meta, META, ISSUED_AT)
+        expected_version = slot(meta, META, EXPECTED_VERSION)
+        if not is_plain(name, LONGEST_ID) or not PyBytes_CheckExact(key):
+            raise Unusual
+        if PyBytes_GET_SIZE(key) != PyUnicode_GET_LENGTH(name):
+            raise Unusual
+        if memcmp(PyBytes_AS_STRING(key), PyUnicode_DATA(name), PyBytes_GET_SIZE(key)) != 0:
+            raise Unusual
+        if version == 0:
+            self.refuse_bad_key(key, name)
+        if not is_uuid(slot(meta, META, COMMAND_ID)) or not is_plain_or_none(slot(meta, META, ACTOR), LONGEST_ID):
+            raise Unusual
+        if not is_plain_or_none(slot(meta, META, CORRELATION_ID), LONGEST_ID):
+            raise Unusual
+        if not is_plain_or_none(slot(meta, META, CAUSATION_ID), LONGEST_CAUSE):
+            raise Unusual
+        if issued_at is not None:
+            issued = issued_at
+            if not at - self.oldest_ms <= issued <= at + SKEW:
+                raise Unusual
+        if expected_version is not None and expected_version != version:
+            raise Unusual
+        return 0
+
+    cdef bytes frame_of(self, Output out, Asked *asked, Writer writer, event, after):
+        """An event with the aggregate after it. What is put into the room here is over with the next event."""
+        cdef Span spans[10]
+        cdef int64_t version = slot(after, VERSIONED, VERSION)
+        cdef char digits[DIGITS]
+        cdef bytes frame
+        cdef Py_ssize_t count = digits_of(version, digits)
+        spans[0] = put_long(&out, version)
+        spans[1].begin = out.at
+        write_long(&out, PyBytes_GET_SIZE(self.begin_of_id) + asked.bare_name.size + 1 + count)
+        write_span(&out, PyBytes_AS_STRING(self.begin_of_id), PyBytes_GET_SIZE(self.begin_of_id))
+        write_span(&out, asked.bare_name.begin, asked.bare_name.size)
+        write_span(&out, b"/", 1)
+        write_span(&out, digits + DIGITS - count, count)
+        spans[1].size = out.at - <const unsigned char *>spans[1].begin
+        spans[2], spans[3], spans[4], spans[5] = asked.name, asked.when, asked.command_id, asked.where
+        spans[6], spans[7], spans[8] = asked.correlation_id, asked.causation_id, asked.actor
+        spans[9] = span_of(self.writer)
+        frame = writer.write_spans(spans, event, slot(after, VERSIONED, STATE))
+        if PyBytes_GET_SIZE(frame) > LARGEST_EVENT:
+            raise Unusual
+        return frame
+
+    cdef bytes outcome_of(
+        self, Output out, Asked *asked, Kind kind, bytes body_hash, int64_t version, Py_ssize_t events
+    ):
+        """That it was accepted, with so many events."""
+        cdef Span spans[15]
+        spans[0], spans[1], spans[2] = asked.command_id, asked.when, asked.name
+        spans[3], spans[4] = span_of(kind.written_name), asked.where
+        spans[5].begin = out.at
+        write_long(&out, PyBytes_GET_SIZE(body_hash))
+        write_span(&out, PyBytes_AS_STRING(body_hash), PyBytes_GET_SIZE(body_hash))
+        spans[5].size = out.at - <const unsigned char *>spans[5].begin
+        spans[6], spans[7], spans[8] = span_of(RESULT), span_of(NO_CODE), span_of(NO_MESSAGE)
+        spans[9], spans[10] = put_long(&out, version), put_long(&out, events)
+        spans[11], spans[12] = span_of(NOT_REPEATED), asked.actor
+        spans[13], spans[14] = asked.correlation_id, asked.causation_id
+        return self.write_outcome.write_spans(spans, None, None)
+
+
+cdef tuple parts_of(Kind kind, bytes frame):
+    """A command's meta and body, and what it is compared by with another of its id."""
+    cdef tuple found = kind.reader.read(frame, PREFIX)
+    cdef Py_ssize_t start = found[1], size = PyBytes_GET_SIZE(frame)
+    if start > LARGEST_META or found[5] != size:
+        raise Unusual
+    digest = kind.digest.copy()
+    digest.update(PyBytes_FromStringAndSize(PyBytes_AS_STRING(frame) + start, size - start))
+    return found[0], found[2], digest.digest()
+
+
+cdef int ask(Output *out, meta, int64_t offset, int64_t at, Asked *asked, Py_ssize_t more) except -1:
+    """Write what is repeated, once, into the room that is there: nothing in it may move afterwards."""
+    name, actor = slot(meta, META, NAME), slot(meta, META, ACTOR)
+    correlation_id, causation_id = slot(meta, META, CORRELATION_ID), slot(meta, META, CAUSATION_ID)
+    more += 2 * length_of(name) + length_of(actor) + length_of(correlation_id) + length_of(causation_id)
+    if more > ROOM - NUMBERS:
+        raise Unusual
+    asked.command_id = put_text(out, slot(meta, META, COMMAND_ID))
+    asked.name = put_text(out, name)
+    asked.bare_name.begin, asked.bare_name.size = PyUnicode_DATA(name), PyUnicode_GET_LENGTH(name)
+    asked.when, asked.where = put_long(out, at), put_long(out, offset)
+    asked.correlation_id = put_text(out, correlation_id) if correlation_id else asked.command_id
+    asked.causation_id = put_text(out, causation_id) if causation_id else asked.command_id
+    asked.actor = span_of(NO_ACTOR)
+    if actor is not None:
+        asked.actor.begin = out.at
+        write_long(out, 1)
+        put_text(out, actor)
+        asked.actor.size = out.at - <const unsigned char *>asked.actor.begin
+    return 0
+
+
+cdef Py_ssize_t digits_of(int64_t number, char *digits) noexcept:
+    """The decimal digits of a positive number, at the end of the room for them; how many they are."""
+    cdef Py_ssize_t place = DIGITS
+    while place == DIGITS or number:
+        place -= 1
+        digits[place] = c"0" + number % 10
+        number //= 10
+    return DIGITS - place

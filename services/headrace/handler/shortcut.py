@@ -1,0 +1,56 @@
+"""The short way to most answers, where the codec is compiled: one call from a record to decider and back."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from headrace.avro.codec import Codec
+from headrace.avro.straight.to_bytes import text
+from headrace.handler.admission import Admission
+from headrace.handler.replies import Answer, Replies, Versioned
+from headrace.handler.window import Window
+from headrace.kernel.aggregate import Aggregate
+from headrace.kernel.message import Outcome
+
+try:
+    from headrace.avro.compiled import Reader, Writer
+    from headrace.handler.accepting import Accepting
+except ImportError:  # built without a C compiler
+    Accepting = None  # type: ignore[assignment,misc]
+
+Memory: TypeAlias = tuple[dict[str, Versioned | bytes], dict[str, Versioned], dict[str, bytes]]
+"""A partition's aggregates, and of the batch under way those that it changed and the outcomes by command id."""
+Shortcut: TypeAlias = Callable[[bytes | None, bytes | None, int, int], Answer | None]
+"""From a record's key, value, offset and log-append time to its answer; None, with nothing changed, for most kinds."""
+
+
+def no_shortcut(_key: bytes | None, _value: bytes | None, _offset: int, _at: int) -> None:
+    """Every answer is given the long way."""
+
+
+def shortcut(
+    aggregate: Aggregate[Any, Any, Any],
+    codec: Codec,
+    admission: Admission,
+    window: Window,
+    touch: Callable[[str], Versioned],
+    replies: Replies,
+    memory: Memory,
+) -> Shortcut:
+    """The short way of one partition, for commands that are simply accepted; none where anything is not compiled."""
+    writers = {kind: (kind.__name__, _owner(codec.ready_writer(kind))) for kind in aggregate.event_types}
+    write_outcome = _owner(codec.ready_writer(Outcome))
+    if Accepting is None or not all(isinstance(it, Writer) for it in (write_outcome, *dict(writers.values()).values())):
+        return no_shortcut
+    kinds = {
+        prefix: (_owner(form.read), form.digest, text(form.name), replies.accepted_as(kind))
+        for kind in aggregate.command_types
+        for prefix, form in codec.forms_of(kind).items()
+        if isinstance(_owner(form.read), Reader)
+    }
+    whole = Accepting(aggregate, kinds, writers, write_outcome, admission, window.find, touch, replies, memory)
+    return whole.answer
+
+
+def _owner(method: Any) -> Any:
+    """What a method is of; None for a function."""
+    return getattr(method, "__self__", None)

@@ -1,0 +1,180 @@
+"""The short way to an answer is the long one: whatever comes, the same bytes, the same counts, the same memory."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct, structs
+
+from handler.bells import Engrave, Ring, Smash, Touch, bell_codec, bells
+from handler.desk import SPAN_MS, START, Desk, bell_desk, command_id
+from headrace.avro.functions import COMPILED, PYTHON
+from headrace.handler import partition
+from headrace.handler.replies import MAX_EVENT_BYTES, Answer
+from headrace.handler.shortcut import no_shortcut, shortcut
+from headrace.handler.window import SKEW_MS
+from headrace.kernel.message import CommandMeta
+
+ID = command_id(1)
+IDS = [ID, *map(command_id, range(2, 6)), ID.upper(), "", "no-uuid", ID[:-1], ID + "0", ID.replace("-", "0")]
+IDS += [character + ID[1:] for character in "09afAFgG/:@`-"] + [ID[:8] + "0" + ID[9:], "ä" + ID[1:], "\0" + ID[1:]]
+NAMES = ["a", "b", "ä", "", "n\0l", "x" * 200, "x" * 201, "€" * 200]
+TEXTS = [None, "", "ann", "änn", "a\0n", "x" * 200, "x" * 201, "x" * 300, "x" * 301]
+KEYS = ["its own", None, b"", b"a", b"b", b"\xff"]
+SINCE = [None, 0, -SKEW_MS, -SKEW_MS - 1, SPAN_MS - SKEW_MS, SPAN_MS - SKEW_MS + 1]
+VERSIONS = [None, -1, 0, 1, 2, 2**63 - 1]
+BODIES: list[Any] = [
+    *(Ring(times) for times in (1, 0, 2, 9, 10)),
+    *(Engrave(length, times) for length in (0, 1, 5_000, MAX_EVENT_BYTES // 2, MAX_EVENT_BYTES) for times in (0, 1, 2)),
+    Touch(),
+    *map(Smash, ("decide", "evolve", "number")),
+]
+ENDS = [b"", b"\0", b"whatever"]
+
+
+class Sent(Struct, frozen=True):
+    """A record of a command that was issued so many ms ago, its last bytes cut off or more behind them."""
+
+    body: Any = BODIES[0]
+    command_id: str = ID
+    name: str = "a"
+    key: bytes | str | None = "its own"
+    since: int | None = None
+    expected_version: int | None = None
+    actor: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    cut: int = 0
+    more: bytes = b""
+
+    def record(self, at: int) -> tuple[bytes | None, bytes]:
+        """Key and value, to be appended at that time."""
+        meta = CommandMeta(
+            command_id=self.command_id,
+            aggregate_id=self.name,
+            expected_version=self.expected_version,
+            issued_at=None if self.since is None else at - self.since,
+            actor=self.actor,
+            correlation_id=self.correlation_id,
+            causation_id=self.causation_id,
+        )
+        value = bell_codec().encode(self.body, meta)
+        key = self.name.encode() if isinstance(self.key, str) else self.key
+        return key, value[: len(value) - self.cut] + self.more
+
+
+CHOICES: dict[str, list[Any]] = {
+    "body": BODIES,
+    "command_id": IDS,
+    "name": NAMES,
+    "key": KEYS,
+    "since": SINCE,
+    "expected_version": VERSIONS,
+    "actor": TEXTS,
+    "correlation_id": TEXTS,
+    "causation_id": TEXTS,
+    "cut": [0, 1, 5, 9, 30],
+    "more": ENDS,
+}
+ODD = [Sent(**{field: value}) for field, values in CHOICES.items() for value in values]
+"""Each of them odd in one thing at most."""
+SENT = st.sampled_from(ODD) | st.builds(Sent, **{field: st.sampled_from(values) for field, values in CHOICES.items()})
+
+
+def told(answer: Answer) -> tuple[Any, ...]:
+    """An answer, with what its errors say in the place of them."""
+    bare = structs.replace(answer, set_aside=None, parked=None)
+    return bare, repr(answer.set_aside), repr(answer.parked)
+
+
+def two_desks() -> tuple[Desk, Desk]:
+    """One that takes the short way where it can, and one that never does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partition, "shortcut", lambda *_: no_shortcut)
+        long = bell_desk()
+        patch.setattr(partition, "shortcut", shortcut)
+        return bell_desk(), long
+
+
+def put(desks: tuple[Desk, Desk], sent: Sent) -> None:
+    """Hand it in at both, and compare what they say and how they stand."""
+    short, long = desks
+    key, value = sent.record(short.at + 1)
+    assert told(short.put(key, value)) == told(long.put(key, value))
+    assert short.partition._replies.told == long.partition._replies.told
+    assert short.partition._version(sent.name) == long.partition._version(sent.name)
+    assert short.partition.log_time == long.partition.log_time
+
+
+def end(desks: tuple[Desk, Desk], how: str) -> None:
+    for desk in desks:
+        desk.commit() if how == "commit" else desk.discard()
+
+
+def compare(desks: tuple[Desk, Desk]) -> None:
+    """All that is left of what was committed."""
+    short, long = desks
+    assert (short.events, short.outcomes, short.parked == []) == (long.events, long.outcomes, long.parked == [])
+    assert short.partition.held == long.partition.held
+    assert short.partition._aggregates == long.partition._aggregates
+    assert short.partition._window._young == long.partition._window._young
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_one_odd_thing_is_answered_alike_both_ways(version: int) -> None:
+    for odd in ODD:
+        desks = two_desks()
+        if version:
+            put(desks, Sent(command_id=command_id(99), name=odd.name))
+            end(desks, "commit")
+        put(desks, odd)
+        end(desks, "commit")
+        compare(desks)
+
+
+@given(st.lists(st.tuples(SENT, st.sampled_from(["", "", "commit", "discard"])), max_size=30))
+def test_whatever_comes_is_answered_alike_both_ways(coming: list[tuple[Sent, str]]) -> None:
+    desks = two_desks()
+    for sent, then in coming:
+        put(desks, sent)
+        if then:
+            end(desks, then)
+    end(desks, "commit")
+    compare(desks)
+
+
+@pytest.mark.skipif(COMPILED is None, reason="no C compiler was there when the package was built")
+@pytest.mark.parametrize(
+    ("command", "meta"),
+    [
+        (Ring(3), {}),
+        (Touch(), {}),
+        (Engrave(400_000), {}),
+        (Ring(1), {"actor": "ann", "correlation_id": "x" * 200, "causation_id": "y" * 300}),
+        (Ring(1), {"expected_version": 0, "issued_at": START}),
+    ],
+)
+def test_what_is_accepted_goes_the_short_way(command: Any, meta: dict[str, Any], way: str) -> None:
+    desk = bell_desk()
+    given = CommandMeta(command_id=command_id(1), aggregate_id="a", **meta)
+    answer = desk.partition._shortcut(b"a", bell_codec().encode(command, given), 0, START)
+    assert (answer is not None) == (way == "short")
+
+
+def test_an_aggregate_that_was_restored_goes_the_short_way_from_its_first_command(way: str) -> None:
+    desk = bell_desk()
+    desk.ask("a", Ring(2))
+    desk.commit()
+    later = desk.successor()
+    meta = CommandMeta(command_id=command_id(9), aggregate_id="a", expected_version=2)
+    answer = later.partition._shortcut(b"a", bell_codec().encode(Ring(1), meta), 9, START)
+    assert (answer is None) == (way == "long" or COMPILED is None)
+    later.put(
+        b"a", bell_codec().encode(Ring(1), structs.replace(meta, command_id=command_id(10), expected_version=None))
+    )
+    assert later.partition._version("a") == (4 if answer else 3)
+
+
+def test_a_codec_in_python_has_no_short_way() -> None:
+    assert Desk(bells, bell_codec(PYTHON)).partition._shortcut is no_shortcut
