@@ -7,11 +7,12 @@ from threading import Timer
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from headrace.kafka.clients import consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
+from headrace.local.process import until
 from headrace.settings import Settings
 from servers import Kafka
 
@@ -222,6 +223,27 @@ def test_records_are_gathered_until_the_window_of_the_batch_before_them_is_over(
         turn([member], lambda: len(member.seen) > begun, "the next comes when it is full, and not before")
         late.join()
         assert len(member.seen) == begun + PARTITIONS
+
+
+def test_offsets_told_as_hints_come_to_kafka_soon_and_the_last_ones_when_the_member_leaves(
+    kafka: Kafka, topic: str
+) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    member = Member(kafka, topic)
+    with closing(member):
+        turn([member], lambda: len(member.owned) == PARTITIONS, "it owns all")
+        for offset in (1, 2, 3):
+            member.consumer.commit_as_hint({(topic, 5): offset})
+        turn([member], lambda: committed(admin, topic) == {5: 3}, "the last of several is told while it runs")
+        member.consumer.commit_as_hint({(topic, 5): 4, (topic, 6): 1})
+    assert until(lambda: committed(admin, topic) == {5: 4, 6: 1}, 20), "what was not told yet is when it leaves"
+
+
+def committed(admin: AdminClient, topic: str) -> dict[int, int]:
+    """The group's offsets, by partition."""
+    group = f"group-{topic}"
+    found = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+    return {place.partition: place.offset for place in found.topic_partitions if place.offset >= 0}
 
 
 def test_one_to_eight_members_own_each_partition_once_at_a_time(kafka: Kafka, topic: str) -> None:

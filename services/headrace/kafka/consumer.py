@@ -50,6 +50,8 @@ PASSING: Final = frozenset(
 )
 
 
+HINT_EVERY_S: Final = 0.5
+
 Steps: TypeAlias = Generator[None, None, dict[Place, int]]
 """Work in steps of a second at most; what it returns is the offset to start from for each partition."""
 
@@ -97,6 +99,8 @@ class BatchConsumer:
         self._steps: Steps | None = None
         self._has_joined = False
         self._fault: BaseException | None = None
+        self._hints: dict[Place, int] = {}
+        self._hinted_at = 0.0
         self._client = Consumer(config | fatal_errors_to(self._stop))
         self._client.subscribe(topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
@@ -109,6 +113,8 @@ class BatchConsumer:
         One step of `Owner.acquire` comes first, when partitions wait for it; what it raises is raised here, and a
         `Fault` for a client error that does not pass by itself.
         """
+        if self._hints and time.monotonic() - self._hinted_at > HINT_EVERY_S:
+            self._give_hints()
         first = self._client.poll(0 if self._take_a_step() else timeout_s)
         self._raise_fault()
         if first is None:
@@ -148,10 +154,8 @@ class BatchConsumer:
         return self._expected[place]
 
     def commit_as_hint(self, offsets: dict[Place, int]) -> None:
-        """Tell Kafka the offsets for lag tools; nothing depends on it, so nothing waits for it."""
-        self._client.commit(
-            offsets=[TopicPartition(*place, offset) for place, offset in offsets.items()], asynchronous=True
-        )
+        """Tell Kafka the offsets for lag tools, soon; nothing depends on it, so nothing waits for it."""
+        self._hints |= offsets
 
     def rewind(self, first: Mapping[Place, int]) -> None:
         """Go back to these offsets, where the partition is still owned and was not taken back further."""
@@ -168,7 +172,16 @@ class BatchConsumer:
 
     def close(self) -> None:
         """Leave the group; its partitions are released."""
+        self._give_hints()
         self._client.close()
+
+    def _give_hints(self) -> None:
+        """Not for each batch: a broker appends it to a log, and is asked for it as often as for the batch itself."""
+        offsets = [TopicPartition(*place, offset) for place, offset in self._hints.items()]
+        self._hints, self._hinted_at = {}, time.monotonic()
+        if offsets:
+            with suppress(KafkaException):
+                self._client.commit(offsets=offsets, asynchronous=True)
 
     def _owned(self, messages: list[Record]) -> Batch | None:
         expected = self._expected
@@ -226,6 +239,7 @@ class BatchConsumer:
 
     def _on_revoke(self, client: Consumer, partitions: list[TopicPartition]) -> None:
         try:
+            self._give_hints()
             places = [(entry.topic, entry.partition) for entry in partitions]
             fetched = [TopicPartition(*place) for place in places if self._expected.pop(place, None) is not None]
             client.incremental_unassign(fetched)
