@@ -93,7 +93,9 @@ class Handling:
         produce, key = producer.produce, answer.key
         for name, frame in answer.events:
             own = self._typed[name]
-            produce(self._event_topic, frame, key, number, headers=[*own, *trace_of(headers)] if headers else own)
+            given = [*own, *trace_of(headers)] if headers else own
+            # By position, without callback and timestamp: to name the headers takes a fifth of the call.
+            produce(self._event_topic, frame, key, number, None, None, 0, given)
         if answer.outcome:
             produce(self._outcome_topic, answer.outcome, key, number)
 

@@ -26,7 +26,7 @@ def time_of(milliseconds: int) -> datetime:
     return EPOCH + timedelta(0, milliseconds // 1000, milliseconds % 1000 * 1000)
 
 
-class CommandMeta(Struct, frozen=True, kw_only=True):
+class CommandMeta(Struct, frozen=True, kw_only=True, gc=False):
     """Who asks what of which aggregate; `expected_version` and `issued_at` are conditions that the handler checks."""
 
     command_id: str
@@ -38,14 +38,14 @@ class CommandMeta(Struct, frozen=True, kw_only=True):
     causation_id: str | None = None
 
 
-class Writer(Struct, frozen=True):
+class Writer(Struct, frozen=True, gc=False):
     """The process that wrote an event, and the high watermark that it had restored the partition to: it only grows."""
 
     instance: str
     restored_to: int
 
 
-class EventMeta(Struct, frozen=True):
+class EventMeta(Struct, frozen=True, gc=False):
     """Where an event stands: `version` counts from 1; `occurred_at` is its command's log-append time."""
 
     version: int
@@ -65,7 +65,7 @@ class EventMeta(Struct, frozen=True):
         return time_of(self.occurred_at)
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """The answer to one command record: `result` is accepted, refused or parked; `code` and `message` say why.
 
     A parked command waits for a redrive, which answers it once more, with the result that it ends in.
