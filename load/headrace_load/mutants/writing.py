@@ -40,10 +40,11 @@ class Meddler(Producer):
         self.held: list[Sent] = []
         self._meddle = meddle
 
-    def produce(  # type: ignore[override]
-        self, topic: str, value: Any = None, key: Any = None, partition: int = -1, **named: Any
+    def produce(
+        self, topic: str, value: Any = None, key: Any = None, partition: int = -1, *others: Any, **named: Any
     ) -> None:
         """Let the function do what it wants with the record."""
+        named |= dict(zip(("callback", "on_delivery", "timestamp", "headers"), others, strict=False))
         self._meddle(self, Sent(topic, value, key, partition, named))
 
     def send(self, sent: Sent) -> None:
