@@ -34,6 +34,9 @@ TABLE = [
     ("PRODUCER", "max.in.flight.requests.per.connection", "6", "must be at most 5: idempotence", "1"),
     ("PRODUCER", "message.max.bytes", "1000000", "must be at least 2097152", "4000000"),
     ("PRODUCER", "queue.buffering.max.messages", "1000", "must be at least 100000", "200000"),
+    ("PRODUCER", "delivery.report.only.error", "true", "may not be set: the end of a transaction waits", None),
+    ("CLIENT", "logger", "mine", "may not be set: LOG_LEVEL says what", None),
+    ("CLIENT", "default.topic.config", "{}", "may not be set: a topic's properties", None),
 ]
 
 

@@ -104,6 +104,10 @@ RULES: Final = {
     "max.in.flight.requests.per.connection": Rule("idempotence keeps five in order", least=_both(1), most=_both(5)),
     "message.max.bytes": Rule("an event and the state after it may be as large", least=_both(LARGEST_RECORD)),
     "queue.buffering.max.messages": Rule("a batch's records must find room at once", least=_both(100_000)),
+    # These take a value of Python, which a variable is not.
+    "delivery.report.only.error": Rule("the end of a transaction waits for the reports of all its records"),
+    "logger": Rule("LOG_LEVEL says what is logged, and LOG_FORMAT how"),
+    "default.topic.config": Rule("a topic's properties can be set by their own names"),
 }  # fmt: skip
 FOR_PRODUCERS: Final = {
     "socket.timeout.ms": Rule(
