@@ -31,14 +31,17 @@ class Log:
         self.clock = Clock()
         self.records: list[tuple[str, bytes | None, list[tuple[str, Any]]]] = []
         self.commands: list[bytes] = []
+        self.asked: list[tuple[int, str, bytes | None]] = []
         self.read = 0
         self.part = TimerPart(PLACE, messages, self.clock)
 
     def set(self, name: str, due_at: int, frame: bytes) -> None:
         headers = [(DUE, str(due_at)), (TOPIC, "orders.commands"), (KEY, "o-1")]
+        self.asked.append((len(self.records), name, frame))
         self.write(Message(PLACE[0], 0, f"{name}/o-1", frame, headers))
 
     def take_back(self, name: str) -> None:
+        self.asked.append((len(self.records), name, None))
         self.write(Message(PLACE[0], 0, f"{name}/o-1", None, []))
 
     def write(self, message: Message) -> None:
@@ -56,9 +59,14 @@ class Log:
             self.read = offset + 1
 
     def fire(self) -> None:
+        before = len(self.commands)
         for message in self.part.due():
             self.write(message)
         self.part.commit()
+        for frame in self.commands[before:]:
+            [(since, name)] = [(offset, name) for offset, name, it in self.asked if it == frame]
+            later = [offset for offset, other, _ in self.asked if other == name and offset > since]
+            assert not any(offset < self.read for offset in later), "it was set anew or taken back, and that is read"
 
     def restart(self, *, compacted: bool = False) -> None:
         """Another process reads all that there is, or what compaction has left of it."""
@@ -146,6 +154,50 @@ def test_one_that_is_set_anew_while_it_fires_is_written_again_so_that_compaction
     log.clock.ms = 5000
     log.fire()
     assert log.commands == [b"first", b"second"]
+
+
+def covered() -> Log:
+    """A timer that was set anew while the one before it fired; both records are read."""
+    log = Log()
+    log.set("payment", 0, b"first")
+    log.take()
+    log.set("payment", 5, b"second")
+    log.fire()
+    log.take()
+    return log
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_one_that_is_written_again_when_it_is_due_fires_once(restarted: bool) -> None:
+    log = covered()
+    log.clock.ms = 5
+    if restarted:
+        log.restart()
+    for _ in range(3):
+        log.fire()
+        log.take()
+    assert log.commands == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("frame", [None, b"third"])
+def test_what_is_taken_back_or_set_anew_while_it_is_written_again_does_not_come_back(
+    frame: bytes | None, restarted: bool
+) -> None:
+    log = covered()
+    if frame is None:
+        log.take_back("payment")
+    else:
+        log.set("payment", 5, frame)
+    log.fire()  # the timer is written again, behind what is not read yet
+    if restarted:
+        log.restart()
+    log.take()
+    log.fire()
+    log.restart(compacted=True)
+    log.clock.ms = 9
+    log.fire()
+    assert log.commands == [b"first", *([frame] if frame else [])]
 
 
 @pytest.mark.parametrize("headers", [[], [(DUE, b"soon"), (TOPIC, b"t"), (KEY, b"k")], [(DUE, b"1")]])

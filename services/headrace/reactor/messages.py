@@ -6,7 +6,8 @@ where it then goes; its key is its name and the process's id.
 headrace-due    when, in milliseconds since 1970
 headrace-topic  where the command goes
 headrace-key    the aggregate that it goes to
-headrace-fired  of a tombstone: the offset of the timer that has fired, or was taken back when it is missing
+headrace-since  of a timer that is written again: the offset at which it was set
+headrace-fired  of a tombstone: where the timer that has fired was set, or was taken back when it is missing
 """
 
 import uuid
@@ -29,6 +30,7 @@ IDS: Final = uuid.UUID("5e1d2a5c-8f43-5b6e-9f0a-6c1b0d9e7a42")
 DUE: Final = "headrace-due"
 TOPIC: Final = "headrace-topic"
 KEY: Final = "headrace-key"
+SINCE: Final = "headrace-since"
 FIRED: Final = "headrace-fired"
 
 
@@ -53,10 +55,11 @@ class Cause(Struct, frozen=True):
 
 
 class Timer(Struct, frozen=True):
-    """A command that waits for its time, in milliseconds: where it lies, and where it then goes."""
+    """A command that waits for its time, in milliseconds: where it lies, since which offset, and where it then goes."""
 
     key: str
     offset: int
+    since: int
     due_at: int
     topic: str
     aggregate_id: str
@@ -84,13 +87,19 @@ class Messages:
         name, _, process_id = timer.key.partition("/")
         return [
             Message(timer.topic, self._partition(timer.aggregate_id), timer.aggregate_id, timer.frame, []),
-            self._timer(name, process_id, None, [(FIRED, str(timer.offset))]),
+            self._timer(name, process_id, None, [(FIRED, str(timer.since))]),
         ]
 
     def again(self, timer: Timer) -> Message:
         """The timer once more: a tombstone that was meant for an earlier one lies behind it in the log."""
         name, _, process_id = timer.key.partition("/")
-        return self._timer(name, process_id, timer.frame, _due(timer.due_at, timer.topic, timer.aggregate_id))
+        headers = _due(timer.due_at, timer.topic, timer.aggregate_id)
+        return self._timer(name, process_id, timer.frame, [*headers, (SINCE, str(timer.since))])
+
+    def taken_back(self, key: str) -> Message:
+        """The tombstone once more: the timer that it takes back was written again behind it."""
+        name, _, process_id = key.partition("/")
+        return self._timer(name, process_id, None, [])
 
     def _of_one(self, reaction: Reaction, cause: Cause, sent: dict[str, int]) -> Message:
         if isinstance(reaction, Unschedule):
@@ -136,7 +145,8 @@ def read_timer(place: Place, key: bytes | None, value: bytes, offset: int, heade
     """The timer that a record is; `Fault` when it is none."""
     try:
         due_at, topic, aggregate_id = int(headers[DUE]), headers[TOPIC].decode(), headers[KEY].decode()
-        return Timer((key or b"").decode(), offset, due_at, topic, aggregate_id, value)
+        since = int(headers.get(SINCE, offset))
+        return Timer((key or b"").decode(), offset, since, due_at, topic, aggregate_id, value)
     except (LookupError, ValueError, AttributeError) as error:
         raise Fault(
             f"{place[0]}[{place[1]}] offset {offset} is no timer ({error}): only reactors may write to this topic"

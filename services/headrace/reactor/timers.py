@@ -12,6 +12,8 @@ from headrace.reactor.messages import FIRED, Message, Messages, Timer, read_time
 
 MOST_AT_ONCE: Final = 1_000
 """Timers that fire in one transaction."""
+MOST_TAKEN_BACK: Final = 10_000
+"""So many of those that were taken back last are known: what was written again meanwhile lies a few records behind."""
 
 
 class TimerPart:
@@ -29,9 +31,14 @@ class TimerPart:
         self._now_ms = now_ms
         self._waiting: dict[str, Timer] = {}
         self._queue: list[tuple[int, int, str]] = []
+        # Of which another record lies behind the one that counts: it is to be written again.
         self._covered: dict[str, Timer] = {}
+        self._revived: set[str] = set()
+        self._taken_back: dict[str, int] = {}
+        # What a transaction that is under way writes.
         self._firing: list[Timer] = []
-        self._rewriting: list[Timer] = []
+        self._rewriting: dict[str, Timer] = {}
+        self._ending: set[str] = set()
         self.log_time = 0
 
     def restore(self, records: Iterable[Record]) -> None:
@@ -46,49 +53,71 @@ class TimerPart:
         self.log_time = at
         found = dict(headers() or ())
         if value is not None:
-            timer = read_timer(self._place, key, value, offset, found)
-            self._waiting[timer.key] = timer
-            heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
+            self._take(read_timer(self._place, key, value, offset, found))
             return
         name = (key or b"").decode()
-        waiting = self._waiting.get(name)
-        if waiting is not None:
-            fired = int(found[FIRED]) if FIRED in found else offset
-            if fired < waiting.offset:
-                self._covered[name] = waiting  # scheduled while the one before it fired: compaction would remove it
-            else:
-                del self._waiting[name]
+        if FIRED not in found:
+            self._remember_taken_back(name, offset)
+        waiting, last = self._waiting.get(name), int(found.get(FIRED, offset))
+        if waiting is not None and last < waiting.since:
+            self._covered[name] = waiting  # scheduled while the one before it fired: compaction would remove it
+        else:
+            self._waiting.pop(name, None)
 
     def due(self) -> list[Message]:
-        """The records of the timers whose time has come, and of those that a tombstone wrongly covers."""
+        """The records of the timers whose time has come, and of those that another record wrongly covers."""
         now, queue = self._now_ms(), self._queue
         while queue and queue[0][0] <= now and len(self._firing) < MOST_AT_ONCE:
             _, offset, key = heapq.heappop(queue)
             timer = self._waiting.get(key)
             if timer is not None and timer.offset == offset:
                 self._firing.append(timer)
-        self._rewriting, self._covered = [*self._rewriting, *self._covered.values()], {}
+        self._rewriting, self._covered = self._rewriting | self._covered, {}
+        self._ending, self._revived = self._ending | self._revived, set()
         written = [message for timer in self._firing for message in self._messages.fired(timer)]
-        return written + [self._messages.again(timer) for timer in self._rewriting if self._is_current(timer)]
+        written += [self._messages.again(timer) for timer in self._written_again()]
+        return written + [self._messages.taken_back(key) for key in self._ending]
 
     def commit(self) -> None:
-        """What was due is written."""
-        for timer in self._firing:
+        """What was due is written. A timer that is written again waits from when that is read."""
+        for timer in (*self._firing, *self._written_again()):
             if self._is_current(timer):
                 del self._waiting[timer.key]
-        self._firing, self._rewriting = [], []
+        self._firing, self._rewriting, self._ending = [], {}, set()
 
     def discard(self) -> None:
         """What was due is not written: it still is."""
         for timer in self._firing:
             heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
-        self._covered = {timer.key: timer for timer in self._rewriting} | self._covered
-        self._firing, self._rewriting = [], []
+        self._covered, self._revived = self._rewriting | self._covered, self._ending | self._revived
+        self._firing, self._rewriting, self._ending = [], {}, set()
 
     @property
     def held(self) -> Held:
         """How much is in memory."""
         return Held(timers=len(self._waiting))
+
+    def _take(self, timer: Timer) -> None:
+        """A timer is set, or was written again: then something newer of its name may lie between, and counts."""
+        waiting = self._waiting.get(timer.key)
+        if waiting is not None and waiting.since > timer.since:
+            self._covered[timer.key] = waiting
+        elif self._taken_back.get(timer.key, -1) > timer.since:
+            self._revived.add(timer.key)
+        else:
+            self._waiting[timer.key] = timer
+            heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
+
+    def _remember_taken_back(self, name: str, offset: int) -> None:
+        self._taken_back.pop(name, None)
+        self._taken_back[name] = offset
+        if len(self._taken_back) > MOST_TAKEN_BACK:
+            del self._taken_back[next(iter(self._taken_back))]
+
+    def _written_again(self) -> list[Timer]:
+        """Those that are covered, but for what fires anyhow, and what is no more."""
+        firing = {timer.key for timer in self._firing}
+        return [timer for timer in self._rewriting.values() if self._is_current(timer) and timer.key not in firing]
 
     def _is_current(self, timer: Timer) -> bool:
         return self._waiting.get(timer.key) is timer
