@@ -1,6 +1,8 @@
 """How a command is answered: accepted, refused by its domain, refused for its version; and what an event then says."""
 
+import gc
 import sys
+import weakref
 from datetime import date
 from types import FrameType
 from typing import Any
@@ -203,6 +205,20 @@ def test_two_frames_lie_between_the_loop_and_a_decision_at_most(way: str) -> Non
     desk.ask("b", Ring(1))
     assert seen == [["answer"] if way == "short" and COMPILED else ["_decide", "answer"]]
     assert "answer" in TransactionalLoop.run_once.__code__.co_names
+
+
+def test_the_memory_of_a_partition_that_is_given_up_is_free_at_once() -> None:
+    """The collector does not look at what was there when it was told to keep what lives, and it is a lot."""
+    desk = bell_desk()
+    desk.ask("a", Ring(1))
+    desk.commit()
+    given_up = weakref.ref(desk.partition)
+    gc.disable()
+    try:
+        desk.partition = bell_desk().partition
+        assert given_up() is None
+    finally:
+        gc.enable()
 
 
 def test_a_cancelled_order_owes_what_was_paid() -> None:

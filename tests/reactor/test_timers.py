@@ -200,6 +200,21 @@ def test_what_is_taken_back_or_set_anew_while_it_is_written_again_does_not_come_
     assert log.commands == [b"first", *([frame] if frame else [])]
 
 
+def test_one_that_was_replaced_does_not_come_back_behind_one_that_has_fired_meanwhile() -> None:
+    log = covered()
+    log.set("payment", 0, b"third")
+    log.fire()  # the second is written again behind the third, which is read and fires before that is read
+    log.take(1)
+    log.fire()
+    log.clock.ms = 9
+    for _ in range(4):
+        log.take(1)
+        log.fire()
+    assert log.commands == [b"first", b"third"]
+    log.restart(compacted=True)
+    assert log.part.held.timers == 0
+
+
 @pytest.mark.parametrize("headers", [[], [(DUE, b"soon"), (TOPIC, b"t"), (KEY, b"k")], [(DUE, b"1")]])
 def test_what_is_no_timer_is_named(headers: list[tuple[str, bytes]]) -> None:
     part = TimerPart(PLACE, messages)

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headrace.avro.codec import Decoded
 from headrace.avro.compiled import Reader, Writer
 from headrace.handler.admission import Admission
 from headrace.handler.replies import Answer, Replies, Versioned
@@ -15,7 +16,7 @@ class Accepting:
         write_outcome: Writer,
         admission: Admission,
         find: Callable[[str], bytes | None],
-        touch: Callable[[str], Versioned],
+        decode: Callable[[bytes], Decoded],
         replies: Replies,
         memory: tuple[dict[str, Versioned | bytes], dict[str, Versioned], dict[str, bytes]],
     ) -> None: ...

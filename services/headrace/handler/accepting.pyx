@@ -153,21 +153,23 @@ cdef class Kind:
 cdef class Accepting:
     """One partition's; `kinds` are by the first bytes of a command, `writers` by the class of an event.
 
-    `aggregates`, `overlay` and `answered` are the partition's own: what is accepted is put into the last two.
+    `aggregates`, `overlay` and `answered` are the partition's own: what is accepted is put into the last two. Nothing
+    here leads back to the partition: the memory of one that is given up must be free at once.
     """
 
     cdef dict kinds, writers, aggregates, overlay, answered
-    cdef object decide, evolve, find, touch, refuse_bad_key, replies
+    cdef object decide, evolve, find, decode, refuse_bad_key, replies, blank
     cdef Writer write_outcome
     cdef bytes begin_of_id, writer
     cdef int64_t oldest_ms
 
-    def __init__(self, aggregate, kinds, writers, write_outcome, admission, find, touch, replies, memory):
+    def __init__(self, aggregate, kinds, writers, write_outcome, admission, find, decode, replies, memory):
         self.kinds = {prefix: Kind(*kind) for prefix, kind in kinds.items()}
         self.writers, self.write_outcome = writers, write_outcome
         self.begin_of_id, self.decide, self.evolve = f"{aggregate.name}/".encode(), aggregate.decide, aggregate.evolve
         self.refuse_bad_key, self.oldest_ms = admission.refuse_bad_key, admission.span_ms - SKEW
-        self.find, self.touch, self.replies, self.writer = find, touch, replies, replies.writer
+        self.find, self.decode, self.replies, self.writer = find, decode, replies, replies.writer
+        self.blank = versioned(0, aggregate.initial)
         self.aggregates, self.overlay, self.answered = memory
 
     def answer(self, key, value, int64_t offset, int64_t at):
@@ -212,13 +214,17 @@ cdef class Accepting:
         return self.kinds[PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PREFIX)]
 
     cdef object now(self, name):
-        """The aggregate as it is, the batch under way included."""
+        """The aggregate as it is, the batch under way included; decoded when it is touched first."""
         cdef PyObject *found = PyDict_GetItemWithError(self.overlay, name)
         if found == NULL:
             found = PyDict_GetItemWithError(self.aggregates, name)
-        if found != NULL and type(<object>found) is versioned:
+        if found == NULL:
+            return self.blank
+        if type(<object>found) is versioned:
             return <object>found
-        return self.touch(name)
+        record = self.decode(<object>found)
+        touched = self.aggregates[name] = versioned(record.meta.version, record.state)
+        return touched
 
     cdef int admit(self, key, meta, version, int64_t at) except -1:
         """Go on with what admission lets pass, and with no more than that."""

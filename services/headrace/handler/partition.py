@@ -56,9 +56,7 @@ class Partition:
         """Begin from the newest record of each aggregate, undecoded."""
         self._aggregates = aggregates
         memory = (aggregates, self._overlay, self._answered)
-        self._shortcut = shortcut(
-            self._aggregate, self._codec, self._admission, self._window, self._touch, self._replies, memory
-        )
+        self._shortcut = shortcut(self._aggregate, self._codec, self._admission, self._window, self._replies, memory)
 
     def answer(
         self,

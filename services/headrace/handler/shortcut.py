@@ -32,7 +32,6 @@ def shortcut(
     codec: Codec,
     admission: Admission,
     window: Window,
-    touch: Callable[[str], Versioned],
     replies: Replies,
     memory: Memory,
 ) -> Shortcut:
@@ -47,7 +46,7 @@ def shortcut(
         for prefix, form in codec.forms_of(kind).items()
         if isinstance(_owner(form.read), Reader)
     }
-    whole = Accepting(aggregate, kinds, writers, write_outcome, admission, window.find, touch, replies, memory)
+    whole = Accepting(aggregate, kinds, writers, write_outcome, admission, window.find, codec.decode, replies, memory)
     return whole.answer
 
 

@@ -12,8 +12,8 @@ from headrace.reactor.messages import FIRED, Message, Messages, Timer, read_time
 
 MOST_AT_ONCE: Final = 1_000
 """Timers that fire in one transaction."""
-MOST_TAKEN_BACK: Final = 10_000
-"""So many of those that were taken back last are known: what was written again meanwhile lies a few records behind."""
+MOST_ENDED: Final = 10_000
+"""So many of those that ended last are known: what was written again meanwhile lies a few records behind."""
 
 
 class TimerPart:
@@ -34,7 +34,7 @@ class TimerPart:
         # Of which another record lies behind the one that counts: it is to be written again.
         self._covered: dict[str, Timer] = {}
         self._revived: set[str] = set()
-        self._taken_back: dict[str, int] = {}
+        self._ended: dict[str, int] = {}
         # What a transaction that is under way writes.
         self._firing: list[Timer] = []
         self._rewriting: dict[str, Timer] = {}
@@ -55,10 +55,9 @@ class TimerPart:
         if value is not None:
             self._take(read_timer(self._place, key, value, offset, found))
             return
-        name = (key or b"").decode()
-        if FIRED not in found:
-            self._remember_taken_back(name, offset)
-        waiting, last = self._waiting.get(name), int(found.get(FIRED, offset))
+        name, last = (key or b"").decode(), int(found.get(FIRED, offset))
+        self._end(name, last)
+        waiting = self._waiting.get(name)
         if waiting is not None and last < waiting.since:
             self._covered[name] = waiting  # scheduled while the one before it fired: compaction would remove it
         else:
@@ -83,6 +82,8 @@ class TimerPart:
         for timer in (*self._firing, *self._written_again()):
             if self._is_current(timer):
                 del self._waiting[timer.key]
+        for timer in self._firing:
+            self._end(timer.key, timer.since)
         self._firing, self._rewriting, self._ending = [], {}, set()
 
     def discard(self) -> None:
@@ -102,17 +103,17 @@ class TimerPart:
         waiting = self._waiting.get(timer.key)
         if waiting is not None and waiting.since > timer.since:
             self._covered[timer.key] = waiting
-        elif self._taken_back.get(timer.key, -1) > timer.since:
+        elif self._ended.get(timer.key, -1) >= timer.since:
             self._revived.add(timer.key)
         else:
             self._waiting[timer.key] = timer
             heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
 
-    def _remember_taken_back(self, name: str, offset: int) -> None:
-        self._taken_back.pop(name, None)
-        self._taken_back[name] = offset
-        if len(self._taken_back) > MOST_TAKEN_BACK:
-            del self._taken_back[next(iter(self._taken_back))]
+    def _end(self, key: str, since: int) -> None:
+        """Those of a name that were set up to that offset have fired, or are taken back."""
+        self._ended[key] = max(since, self._ended.pop(key, -1))
+        if len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
 
     def _written_again(self) -> list[Timer]:
         """Those that are covered, but for what fires anyhow, and what is no more."""
