@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from headrace.handler import partition
+from headrace.handler.shortcut import no_shortcut, shortcut
 from headrace_load.mutants import MUTANTS, Mutant
 from headrace_load.mutants.wrapping import Strikes
 from headrace_load.verify.claims import CLAIMS
@@ -32,8 +34,10 @@ def test_a_mutant_takes_the_place_of_the_piece(mutant: Mutant, monkeypatch: pyte
     owner, name = mutant.find()
     right: Any = getattr(owner, name)
     monkeypatch.setattr(owner, name, right)  # so that it is put back
+    monkeypatch.setattr(partition, "shortcut", shortcut)
     mutant.install(1)
     assert getattr(owner, name).__wrapped__ is right
+    assert vars(partition)["shortcut"]() is no_shortcut  # no compiled code goes round it
 
 
 def test_every_mutant_is_run_and_has_a_check_that_catches_it() -> None:
