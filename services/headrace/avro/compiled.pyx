@@ -66,7 +66,7 @@ cdef object day_of = date.fromordinal
 
 
 class Unusual(Exception):
-    """Left to straight-line code; nobody else sees it."""
+    """Left to Python, which is straight-line code here; nobody else sees it."""
 
 
 cdef struct Input:

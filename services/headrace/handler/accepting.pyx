@@ -19,6 +19,7 @@ from headrace.avro.compiled cimport (
 )
 
 from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES, PREFIX_LENGTH
+from headrace.avro.compiled import Unusual
 from headrace.handler.admission import MAX_CAUSATION_LENGTH, MAX_ID_LENGTH
 from headrace.handler.replies import ACCEPTANCE, FALSE, MAX_EVENT_BYTES, NULL as NONE_GIVEN, Answer, Versioned
 from headrace.handler.window import SKEW_MS
@@ -65,10 +66,6 @@ cdef Places META = slots_of(
 cdef Places VERSIONED = slots_of(Versioned, ("version", "state"))
 
 
-class Unusual(Exception):
-    """Left to Python; nobody else sees it."""
-
-
 cdef inline object slot(object whole, Places places, Py_ssize_t number):
     return <object>(<PyObject **>(<char *><PyObject *>whole + places.at[number]))[0]
 
@@ -110,20 +107,22 @@ cdef inline Span span_of(bytes ready):
     return span
 
 
-cdef inline Span put_text(Output *out, object text) except *:
+cdef inline Span span_since(Output *out, const unsigned char *begin):
     cdef Span span
-    span.begin = out.at
-    write_text(out, text)
-    span.size = out.at - <const unsigned char *>span.begin
+    span.begin, span.size = begin, out.at - begin
     return span
+
+
+cdef inline Span put_text(Output *out, object text) except *:
+    cdef const unsigned char *begin = out.at
+    write_text(out, text)
+    return span_since(out, begin)
 
 
 cdef inline Span put_long(Output *out, int64_t number) except *:
-    cdef Span span
-    span.begin = out.at
+    cdef const unsigned char *begin = out.at
     write_long(out, number)
-    span.size = out.at - <const unsigned char *>span.begin
-    return span
+    return span_since(out, begin)
 
 
 cdef struct Asked:
@@ -260,14 +259,15 @@ cdef class Accepting:
         cdef char digits[DIGITS]
         cdef bytes frame
         cdef Py_ssize_t count = digits_of(version, digits)
+        cdef const unsigned char *id_begin
         spans[0] = put_long(&out, version)
-        spans[1].begin = out.at
+        id_begin = out.at
         write_long(&out, PyBytes_GET_SIZE(self.begin_of_id) + asked.bare_name.size + 1 + count)
         write_span(&out, PyBytes_AS_STRING(self.begin_of_id), PyBytes_GET_SIZE(self.begin_of_id))
         write_span(&out, asked.bare_name.begin, asked.bare_name.size)
         write_span(&out, b"/", 1)
         write_span(&out, digits + DIGITS - count, count)
-        spans[1].size = out.at - <const unsigned char *>spans[1].begin
+        spans[1] = span_since(&out, id_begin)
         spans[2], spans[3], spans[4], spans[5] = asked.name, asked.when, asked.command_id, asked.where
         spans[6], spans[7], spans[8] = asked.correlation_id, asked.causation_id, asked.actor
         spans[9] = span_of(self.writer)
@@ -281,12 +281,12 @@ cdef class Accepting:
     ):
         """That it was accepted, with so many events."""
         cdef Span spans[15]
+        cdef const unsigned char *hash_begin = out.at
         spans[0], spans[1], spans[2] = asked.command_id, asked.when, asked.name
         spans[3], spans[4] = span_of(kind.written_name), asked.where
-        spans[5].begin = out.at
         write_long(&out, PyBytes_GET_SIZE(body_hash))
         write_span(&out, PyBytes_AS_STRING(body_hash), PyBytes_GET_SIZE(body_hash))
-        spans[5].size = out.at - <const unsigned char *>spans[5].begin
+        spans[5] = span_since(&out, hash_begin)
         spans[6], spans[7], spans[8] = span_of(RESULT), span_of(NO_CODE), span_of(NO_MESSAGE)
         spans[9], spans[10] = put_long(&out, version), put_long(&out, events)
         spans[11], spans[12] = span_of(NOT_REPEATED), asked.actor
@@ -307,6 +307,7 @@ cdef tuple parts_of(Kind kind, bytes frame):
 
 cdef int ask(Output *out, meta, int64_t offset, int64_t at, Asked *asked, Py_ssize_t more) except -1:
     """Write what is repeated, once, into the room that is there: nothing in it may move afterwards."""
+    cdef const unsigned char *actor_begin
     name, actor = slot(meta, META, NAME), slot(meta, META, ACTOR)
     correlation_id, causation_id = slot(meta, META, CORRELATION_ID), slot(meta, META, CAUSATION_ID)
     more += 2 * length_of(name) + length_of(actor) + length_of(correlation_id) + length_of(causation_id)
@@ -318,12 +319,11 @@ cdef int ask(Output *out, meta, int64_t offset, int64_t at, Asked *asked, Py_ssi
     asked.when, asked.where = put_long(out, at), put_long(out, offset)
     asked.correlation_id = put_text(out, correlation_id) if correlation_id else asked.command_id
     asked.causation_id = put_text(out, causation_id) if causation_id else asked.command_id
-    asked.actor = span_of(NO_ACTOR)
+    actor_begin = out.at
     if actor is not None:
-        asked.actor.begin = out.at
         write_long(out, 1)
-        put_text(out, actor)
-        asked.actor.size = out.at - <const unsigned char *>asked.actor.begin
+        write_text(out, actor)
+    asked.actor = span_of(NO_ACTOR) if actor is None else span_since(out, actor_begin)
     return 0
 
 

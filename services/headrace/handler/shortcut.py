@@ -36,10 +36,11 @@ def shortcut(
     memory: Memory,
 ) -> Shortcut:
     """The short way of one partition, for commands that are simply accepted; none where anything is not compiled."""
-    writers = {kind: (kind.__name__, _owner(codec.ready_writer(kind))) for kind in aggregate.event_types}
-    write_outcome = _owner(codec.ready_writer(Outcome))
-    if Accepting is None or not all(isinstance(it, Writer) for it in (write_outcome, *dict(writers.values()).values())):
+    owners = {kind: _owner(codec.ready_writer(kind)) for kind in (*aggregate.event_types, Outcome)}
+    if Accepting is None or not all(isinstance(owner, Writer) for owner in owners.values()):
         return no_shortcut
+    write_outcome = owners.pop(Outcome)
+    writers = {kind: (kind.__name__, owner) for kind, owner in owners.items()}
     kinds = {
         prefix: (_owner(form.read), form.digest, text(form.name), replies.accepted_as(kind))
         for kind in aggregate.command_types
