@@ -68,7 +68,7 @@ def test_a_handler_that_is_wrong_about_what_a_command_says_of_itself(shop: Runni
     assert_caught(shop, "handler", wrong)
 
 
-@each("keep_overlay", "write_outside")
+@each("keep_aborted", "write_outside")
 def test_a_handler_that_is_wrong_about_an_abort(shop: Running, wrong: str) -> None:
     shop.send("orders", *EVERYTHING)
     abort = failpoint(wrong, "abort:flushed:3")

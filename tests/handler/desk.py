@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from handler.bells import bell_codec, bells
 from headrace.avro.codec import Codec, Decoded
+from headrace.handler.memory import Versioned
 from headrace.handler.notes import ALONE, KEY, Headers, why_parked
 from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
-from headrace.handler.replies import Answer, Versioned
+from headrace.handler.replies import Answer
 from headrace.handler.window import SKEW_MS, Window
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.message import CommandMeta, Outcome, Writer

@@ -117,8 +117,8 @@ def compare(desks: tuple[Desk, Desk]) -> None:
     short, long = desks
     assert (short.events, short.outcomes, short.parked == []) == (long.events, long.outcomes, long.parked == [])
     assert short.partition.held == long.partition.held
-    assert short.partition._aggregates == long.partition._aggregates
-    assert short.partition._window._young == long.partition._window._young
+    assert short.partition._memory.aggregates == long.partition._memory.aggregates
+    assert short.partition._window.generations == long.partition._window.generations
 
 
 @pytest.mark.parametrize("version", [0, 1])

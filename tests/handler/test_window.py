@@ -10,6 +10,12 @@ SPAN = 1000
 START = 1_700_000_000_000
 
 
+def remember(window: Window, outcomes: dict[str, bytes], at: int) -> None:
+    """A batch with these answers is committed, its last command appended at that time."""
+    window.younger.update(outcomes)
+    window.turn_over(at)
+
+
 def test_what_was_never_answered_is_not_found() -> None:
     window = Window(SPAN)
     assert window.find("a") is None
@@ -18,37 +24,45 @@ def test_what_was_never_answered_is_not_found() -> None:
 
 def test_an_answer_is_found_at_once_and_as_often_as_it_is_asked_for() -> None:
     window = Window(SPAN)
-    window.remember({"a": b"1", "b": b"2"}, START)
+    remember(window, {"a": b"1", "b": b"2"}, START)
     assert [window.find(name) for name in "aba"] == [b"1", b"2", b"1"]
     assert len(window) == 2
 
 
 def test_a_newer_answer_takes_the_older_ones_place_in_either_generation() -> None:
     window = Window(SPAN)
-    window.remember({"a": b"1", "b": b"1"}, START)
-    window.remember({"a": b"2"}, START + 1)
-    window.remember({"b": b"2"}, START + SPAN + 1)
+    remember(window, {"a": b"1", "b": b"1"}, START)
+    remember(window, {"a": b"2"}, START + 1)
+    assert (window.find("a"), window.find("b")) == (b"2", b"1")
+    remember(window, {"b": b"2"}, START + SPAN)
     assert (window.find("a"), window.find("b")) == (b"2", b"2")
 
 
 def test_generations_turn_over_when_the_younger_is_older_than_the_span() -> None:
     window = Window(SPAN)
-    for turn in range(3):
-        window.remember({f"first {turn}": b"1"}, START + turn * (SPAN + 1))
-        window.remember({f"last {turn}": b"1"}, START + turn * (SPAN + 1) + SPAN)
-        assert len(window) == (2 if turn == 0 else 4)
-    assert window.find("last 0") is None
-    assert window.find("first 1") == b"1"
+    remember(window, {"first": b"1"}, START)  # a window that is new turns over at once
+    remember(window, {"second": b"1"}, START + SPAN)
+    assert window.generations == [{"second": b"1"}, {"first": b"1"}]
+    remember(window, {"third": b"1"}, START + SPAN + 1)
+    assert window.generations == [{}, {"second": b"1", "third": b"1"}]
+    remember(window, {"fourth": b"1"}, START + 2 * SPAN + 1)
+    assert window.generations == [{"fourth": b"1"}, {"second": b"1", "third": b"1"}]
 
 
 def test_an_idle_window_forgets_nothing_and_a_late_batch_all() -> None:
     window = Window(SPAN)
-    window.remember({"a": b"1"}, START)
-    window.remember({}, START + 100 * SPAN)
+    remember(window, {"a": b"1"}, START)
     assert window.find("a") == b"1"
-    window.remember({}, START + 102 * SPAN)
+    remember(window, {}, START + 100 * SPAN)
     assert window.find("a") is None
     assert len(window) == 0
+
+
+def test_what_one_long_batch_answered_is_remembered_for_the_span_after_its_last_command() -> None:
+    window = Window(SPAN)
+    remember(window, {"early": b"1", "late": b"1"}, START + 100 * SPAN)
+    remember(window, {}, START + 101 * SPAN)
+    assert (window.find("early"), window.find("late")) == (b"1", b"1")
 
 
 @given(st.lists(st.integers(0, SPAN // 2 + 1), min_size=1, max_size=60))
@@ -59,7 +73,7 @@ def test_an_answer_is_remembered_for_the_span_and_forgotten_after_two(steps: lis
     answered: dict[str, int] = {}
     for number, step in enumerate(steps):
         at += step
-        window.remember({str(number): b"1"}, at)
+        remember(window, {str(number): b"1"}, at)
         answered[str(number)] = at
         for name, since in answered.items():
             if at - since <= SPAN:

@@ -43,7 +43,7 @@ def keep_state(right: Any, strikes: Strikes, partition: Any, aggregate: Any, *mo
     right(partition, structs.replace(aggregate, evolve=evolve), *more, **named)
 
 
-def keep_overlay(right: Any, strikes: Strikes, partition: Any) -> None:
+def keep_aborted(right: Any, strikes: Strikes, partition: Any) -> None:
     """What a batch has changed is kept although its transaction is aborted."""
     if not strikes.from_then_on():
         right(partition)
@@ -135,7 +135,7 @@ MUTANTS: Final = (
     Mutant(tell_other_time, ACCEPTED, "facts"),
     Mutant(forget_actor, ACCEPTED, "facts"),
     Mutant(keep_state, "headrace.handler.partition:Partition.__init__", "states"),
-    Mutant(keep_overlay, "headrace.handler.partition:Partition.discard", "resends"),
+    Mutant(keep_aborted, "headrace.handler.partition:Partition.discard", "resends"),
     Mutant(answer_anew, "headrace.handler.window:Window.find", "resends"),
     Mutant(repeat_wrongly, "headrace.handler.replies:Replies.repeat", "resends"),
     Mutant(drop_garbage, "headrace.handler.partition:Partition.answer", "answers"),

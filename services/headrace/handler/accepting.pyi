@@ -4,7 +4,8 @@ from typing import Any
 from headrace.avro.codec import Decoded
 from headrace.avro.compiled import Reader, Writer
 from headrace.handler.admission import Admission
-from headrace.handler.replies import Answer, Replies, Versioned
+from headrace.handler.memory import Memory
+from headrace.handler.replies import Answer, Replies
 from headrace.kernel.aggregate import Aggregate
 
 class Accepting:
@@ -13,11 +14,11 @@ class Accepting:
         aggregate: Aggregate[Any, Any, Any],
         kinds: Mapping[bytes, tuple[Reader, Any, bytes, tuple[str, str, str]]],
         writers: Mapping[type, tuple[str, Writer]],
+        readers: Mapping[bytes, Reader],
         write_outcome: Writer,
         admission: Admission,
-        find: Callable[[str], bytes | None],
         decode: Callable[[bytes], Decoded],
         replies: Replies,
-        memory: tuple[dict[str, Versioned | bytes], dict[str, Versioned], dict[str, bytes]],
+        memory: Memory,
     ) -> None: ...
     def answer(self, key: bytes | None, value: bytes | None, offset: int, at: int) -> Answer | None: ...

@@ -21,9 +21,10 @@ from headrace.avro.compiled cimport (
 from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES, PREFIX_LENGTH
 from headrace.avro.compiled import Unusual
 from headrace.handler.admission import MAX_CAUSATION_LENGTH, MAX_ID_LENGTH
-from headrace.handler.replies import ACCEPTANCE, FALSE, MAX_EVENT_BYTES, NULL as NONE_GIVEN, Answer, Versioned
+from headrace.handler.memory import Versioned
+from headrace.handler.replies import ACCEPTANCE, FALSE, MAX_EVENT_BYTES, NULL as NONE_GIVEN, Answer
 from headrace.handler.window import SKEW_MS
-from headrace.kernel.message import CommandMeta
+from headrace.kernel.message import CommandMeta, EventMeta
 
 cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object mapping, object key) except? NULL
@@ -36,7 +37,7 @@ cdef enum:
     DIGITS = 20
     # What is written beside texts that may be long: a command's id, a hash, numbers, the lengths of texts.
     NUMBERS = 250
-    # The places in META and VERSIONED.
+    # The places in META, VERSIONED and EVENT_META.
     COMMAND_ID = 0
     NAME = 1
     EXPECTED_VERSION = 2
@@ -64,6 +65,7 @@ cdef Places META = slots_of(
     ("command_id", "aggregate_id", "expected_version", "issued_at", "actor", "correlation_id", "causation_id"),
 )
 cdef Places VERSIONED = slots_of(Versioned, ("version", "state"))
+cdef Places EVENT_META = slots_of(EventMeta, ("version",))
 
 
 cdef inline object slot(object whole, Places places, Py_ssize_t number):
@@ -152,24 +154,25 @@ cdef class Kind:
 cdef class Accepting:
     """One partition's; `kinds` are by the first bytes of a command, `writers` by the class of an event.
 
-    `aggregates`, `overlay` and `answered` are the partition's own: what is accepted is put into the last two. Nothing
-    here leads back to the partition: the memory of one that is given up must be free at once.
+    `readers`, of events, are by the first bytes of one. `memory` is the partition's own, and changed here as it changes
+    itself. Nothing here leads back to the partition: the memory of one that is given up must be free at once.
     """
 
-    cdef dict kinds, writers, aggregates, overlay, answered
-    cdef object decide, evolve, find, decode, refuse_bad_key, replies, blank
+    cdef dict kinds, writers, readers, aggregates
+    cdef list generations, before
+    cdef object decide, evolve, decode, refuse_bad_key, replies, blank
     cdef Writer write_outcome
     cdef bytes begin_of_id, writer
     cdef int64_t oldest_ms
 
-    def __init__(self, aggregate, kinds, writers, write_outcome, admission, find, decode, replies, memory):
+    def __init__(self, aggregate, kinds, writers, readers, write_outcome, admission, decode, replies, memory):
         self.kinds = {prefix: Kind(*kind) for prefix, kind in kinds.items()}
-        self.writers, self.write_outcome = writers, write_outcome
+        self.writers, self.readers, self.write_outcome = writers, readers, write_outcome
         self.begin_of_id, self.decide, self.evolve = f"{aggregate.name}/".encode(), aggregate.decide, aggregate.evolve
         self.refuse_bad_key, self.oldest_ms = admission.refuse_bad_key, admission.span_ms - SKEW
-        self.find, self.decode, self.replies, self.writer = find, decode, replies, replies.writer
+        self.decode, self.replies, self.writer = decode, replies, replies.writer
         self.blank = versioned(0, aggregate.initial)
-        self.aggregates, self.overlay, self.answered = memory
+        self.aggregates, self.generations, self.before = memory.aggregates, memory.window.generations, memory.before
 
     def answer(self, key, value, int64_t offset, int64_t at):
         """The answer of a command that is accepted; None for every other record."""
@@ -178,15 +181,18 @@ cdef class Accepting:
         cdef Asked asked
         cdef Kind kind
         cdef list events, frames = []
+        cdef dict younger, older
         cdef bytes body_hash
         begin(&out, room)
         try:
             kind = self.kind_of(value)
             meta, body, body_hash = parts_of(kind, value)
             command_id, name = slot(meta, META, COMMAND_ID), slot(meta, META, NAME)
-            if PyDict_Contains(self.answered, command_id) or self.find(command_id) is not None:
+            younger, older = self.generations
+            if PyDict_Contains(younger, command_id) or PyDict_Contains(older, command_id):
                 return None
-            now = self.now(name)
+            known = or_none(PyDict_GetItemWithError(self.aggregates, name))
+            now = self.now(known)
             self.admit(key, meta, slot(now, VERSIONED, VERSION), at)
             ask(&out, meta, offset, at, &asked, PyBytes_GET_SIZE(self.begin_of_id))
             events, after = self.decide(body, slot(now, VERSIONED, STATE), at), now
@@ -199,8 +205,8 @@ cdef class Accepting:
         except Exception:
             return None
         if frames:
-            self.overlay[name] = after
-        self.answered[command_id] = outcome
+            put(self.before, self.aggregates, name, known, after)
+        put(self.before, younger, command_id, None, outcome)
         tally = self.replies.told
         tally.commands.append(kind.told)
         for event_kind, _ in frames:
@@ -212,18 +218,26 @@ cdef class Accepting:
             raise Unusual
         return self.kinds[PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PREFIX)]
 
-    cdef object now(self, name):
-        """The aggregate as it is, the batch under way included; decoded when it is touched first."""
-        cdef PyObject *found = PyDict_GetItemWithError(self.overlay, name)
-        if found == NULL:
-            found = PyDict_GetItemWithError(self.aggregates, name)
-        if found == NULL:
-            return self.blank
-        if type(<object>found) is versioned:
-            return <object>found
-        record = self.decode(<object>found)
-        touched = self.aggregates[name] = versioned(record.meta.version, record.state)
-        return touched
+    cdef object now(self, known):
+        """The aggregate as it is, the batch under way included."""
+        if type(known) is versioned:
+            return known
+        return self.blank if known is None else self.read(known)
+
+    cdef object read(self, bytes frame):
+        """The aggregate as its newest event has it; what is accepted now takes that one's place."""
+        cdef PyObject *reader
+        cdef tuple found
+        if PyBytes_GET_SIZE(frame) > LARGEST_RECORD:
+            raise Unusual
+        reader = PyDict_GetItemWithError(self.readers, frame[:PREFIX])
+        if reader == NULL:
+            record = self.decode(frame)
+            return versioned(record.meta.version, record.state)
+        found = (<Reader>reader).read(frame, PREFIX)
+        if found[1] > LARGEST_META or found[5] != PyBytes_GET_SIZE(frame):
+            raise Unusual
+        return versioned(slot(found[0], EVENT_META, VERSION), found[4])
 
     cdef int admit(self, key, meta, version, int64_t at) except -1:
         """Go on with what admission lets pass, and with no more than that."""
@@ -292,6 +306,19 @@ cdef class Accepting:
         spans[11], spans[12] = span_of(NOT_REPEATED), asked.actor
         spans[13], spans[14] = asked.correlation_id, asked.causation_id
         return self.write_outcome.write_spans(spans, None, None)
+
+
+cdef inline object or_none(PyObject *found):
+    return None if found == NULL else <object>found
+
+
+cdef inline int put(list before, dict whole, key, known, value) except -1:
+    """As `Memory` does it, where it is known what is there."""
+    before.append(whole)
+    before.append(key)
+    before.append(known)
+    whole[key] = value
+    return 0
 
 
 cdef tuple parts_of(Kind kind, bytes frame):

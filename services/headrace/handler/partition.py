@@ -1,6 +1,6 @@
 """One owned partition: its aggregates as they are now, and how each command of it is answered.
 
-No Kafka here: bytes in, records out. What a batch changes lies in an overlay until its transaction has committed.
+No Kafka here: bytes in, records out. What a batch changes can be taken back until its transaction has committed.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,11 @@ from msgspec import structs
 
 from headrace.avro.codec import Codec, Decoded, Undecodable, peek_version
 from headrace.handler.admission import Admission
+from headrace.handler.memory import Memory, Versioned
 from headrace.handler.notes import Headers, trace_of, why_released
 from headrace.handler.parking import Parking, Waiting
 from headrace.handler.release import reason_of, refuse_passing, release
-from headrace.handler.replies import Answer, Replies, Versioned
+from headrace.handler.replies import Answer, Replies
 from headrace.handler.shortcut import shortcut
 from headrace.handler.window import Window, is_first_answer
 from headrace.kernel.aggregate import Aggregate
@@ -46,17 +47,14 @@ class Partition:
         self._blank = Versioned(0, aggregate.initial)
         # Whether a command is the domain's or the engine's own.
         self._of_domain = dict.fromkeys(aggregate.command_types, True) | {RedriveParked: False, DiscardParked: False}
-        self._aggregates: dict[str, Versioned | bytes] = {}
-        self._overlay: dict[str, Versioned] = {}
-        self._answered: dict[str, bytes] = {}
+        self._memory = Memory(window)
         self._now = 0
         self.restore({})
 
     def restore(self, aggregates: dict[str, Versioned | bytes]) -> None:
         """Begin from the newest record of each aggregate, undecoded."""
-        self._aggregates = aggregates
-        memory = (aggregates, self._overlay, self._answered)
-        self._shortcut = shortcut(self._aggregate, self._codec, self._admission, self._window, self._replies, memory)
+        self._memory.aggregates = aggregates
+        self._shortcut = shortcut(self._aggregate, self._codec, self._admission, self._replies, self._memory)
 
     def answer(
         self,
@@ -81,7 +79,7 @@ class Partition:
             return Answer(set_aside=error)
         self._now = at
         meta = decoded.meta
-        first = self._answered.get(meta.command_id) or self._window.find(meta.command_id)
+        first = self._window.find(meta.command_id)
         again = first and self._again(self._codec.decode(first).body, decoded, offset, at)
         if again:
             return again
@@ -97,26 +95,22 @@ class Partition:
 
     def commit(self) -> Tally:
         """The batch's transaction is committed: what it changed is now how things are. Returns what to count."""
-        self._aggregates.update(self._overlay)
-        self._window.remember(self._answered, self._now)
+        self._memory.commit(self._now)
         self._parking.commit()
-        self._overlay.clear()
-        self._answered.clear()
         told, self._replies.told = self._replies.told, Tally()
         return told
 
     def discard(self) -> None:
         """The batch's transaction is aborted: nothing has changed."""
+        self._memory.discard()
         self._parking.discard()
-        self._overlay.clear()
-        self._answered.clear()
         self._replies.told = Tally()
 
     @property
     def held(self) -> Held:
         """How much is in memory."""
         keys, records = self._parking.size
-        return Held(keys, records, len(self._aggregates))
+        return Held(keys, records, len(self._memory.aggregates))
 
     @property
     def log_time(self) -> int:
@@ -127,7 +121,7 @@ class Partition:
         """The domain's answer, or the engine's refusal; any other exception is our code's fault and changes nothing."""
         meta = decoded.meta
         name = meta.aggregate_id
-        now = self._overlay.get(name) or self._aggregates.get(name)
+        now = self._memory.aggregates.get(name)
         if type(now) is not Versioned:
             now = self._touch(name)
         try:
@@ -140,8 +134,8 @@ class Partition:
         except Rejected as error:
             events, outcome = [], self._replies.outcome(decoded, offset, at, error, now.version)
         if events:
-            self._overlay[name] = after
-        self._answered[meta.command_id] = outcome
+            self._memory.change(name, after)
+        self._memory.answered(meta.command_id, outcome)
         return Answer(name, events, outcome)
 
     def _again(self, known: Outcome, decoded: Decoded, offset: int, at: int) -> Answer | None:
@@ -156,17 +150,18 @@ class Partition:
 
     def _touch(self, name: str) -> Versioned:
         """The aggregate as it is, decoded when it is touched first."""
-        found = self._aggregates.get(name)
+        aggregates = self._memory.aggregates
+        found = aggregates.get(name)
         if found is None:
             return self._blank
         if isinstance(found, bytes):
             record = self._codec.decode(found)
-            found = self._aggregates[name] = Versioned(record.meta.version, record.state)
+            found = aggregates[name] = Versioned(record.meta.version, record.state)
         return found
 
     def _version(self, name: str) -> int:
         """The aggregate's version, without a look at its state."""
-        found = self._overlay.get(name) or self._aggregates.get(name, self._blank)
+        found = self._memory.aggregates.get(name, self._blank)
         return peek_version(found) if isinstance(found, bytes) else found.version
 
     def _park(self, decoded: Decoded, waiting: Waiting, error: Exception) -> Answer:
@@ -174,7 +169,7 @@ class Partition:
         name = decoded.meta.aggregate_id
         self._parking.add(name, waiting)
         outcome = self._replies.outcome(decoded, waiting.offset, waiting.at, error, self._version(name))
-        self._answered[decoded.meta.command_id] = outcome
+        self._memory.answered(decoded.meta.command_id, outcome)
         return Answer(name, outcome=outcome, parked=error)
 
     def _settle(self, key: bytes | None, decoded: Decoded, offset: int, at: int) -> Answer:
@@ -195,7 +190,7 @@ class Partition:
         except Rejected as error:
             refusal = error
         outcome = self._replies.outcome(decoded, offset, at, refusal, self._version(name))
-        self._answered[meta.command_id] = outcome
+        self._memory.answered(meta.command_id, outcome)
         return Answer(name, outcome=outcome, released=released, mark=mark)
 
     def _once_more(self, waiting: Waiting, *, discard: bool) -> Answer:
@@ -205,13 +200,13 @@ class Partition:
         except Undecodable as error:
             raise Undecodable(str(error)) from error  # an unknown schema too: the code that parked it knew it
         meta, offset, at = decoded.meta, waiting.offset, waiting.at
-        known = self._answered.get(meta.command_id) or self._window.find(meta.command_id)
+        known = self._window.find(meta.command_id)
         if discard:
             outcome = self._replies.outcome(decoded, offset, at, Discarded(), self._version(meta.aggregate_id))
             answer = Answer(meta.aggregate_id, outcome=outcome)
-            self._answered[meta.command_id] = outcome
+            self._memory.answered(meta.command_id, outcome)
         else:
             answer = self._decide(waiting.key, decoded, offset, at)
         if known is not None and self._codec.decode(known).body.command_offset > offset:
-            self._answered[meta.command_id] = known  # the id was used again since: resends mean that command
+            self._memory.answered(meta.command_id, known)  # the id was used again since: resends mean that command
         return structs.replace(answer, trace=waiting.trace)

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from headrace.avro.codec import BROKEN, Codec, Decoded, Undecodable, unencodable
 from headrace.avro.straight.to_bytes import LONG, NEAREST, SIZE, text
+from headrace.handler.memory import Versioned
 from headrace.handler.notes import Header
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import EventTooLarge, KeyParked, Rejected
@@ -36,13 +37,6 @@ Asked: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 NULL: Final = b"\0"
 FALSE: Final = b"\0"
 ACCEPTANCE: Final = (text(ACCEPTED), NULL, NULL)
-
-
-class Versioned(Struct, frozen=True, gc=False):
-    """An aggregate as it is after its newest event; version 0 is before its first."""
-
-    version: int
-    state: Any
 
 
 class Answer(Struct, frozen=True, gc=False):

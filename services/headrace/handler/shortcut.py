@@ -1,13 +1,14 @@
 """The short way to most answers, where the codec is compiled: one call from a record to decider and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from headrace.avro.codec import Codec
+from headrace.avro.forms import Form
 from headrace.avro.straight.to_bytes import text
 from headrace.handler.admission import Admission
-from headrace.handler.replies import Answer, Replies, Versioned
-from headrace.handler.window import Window
+from headrace.handler.memory import Memory
+from headrace.handler.replies import Answer, Replies
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.message import Outcome
 
@@ -17,8 +18,6 @@ try:
 except ImportError:  # built without a C compiler
     Accepting = None  # type: ignore[assignment,misc]
 
-Memory: TypeAlias = tuple[dict[str, Versioned | bytes], dict[str, Versioned], dict[str, bytes]]
-"""A partition's aggregates, and of the batch under way those that it changed and the outcomes by command id."""
 Shortcut: TypeAlias = Callable[[bytes | None, bytes | None, int, int], Answer | None]
 """From a record's key, value, offset and log-append time to its answer; None, with nothing changed, for most kinds."""
 
@@ -31,7 +30,6 @@ def shortcut(
     aggregate: Aggregate[Any, Any, Any],
     codec: Codec,
     admission: Admission,
-    window: Window,
     replies: Replies,
     memory: Memory,
 ) -> Shortcut:
@@ -42,13 +40,21 @@ def shortcut(
     write_outcome = owners.pop(Outcome)
     writers = {kind: (kind.__name__, owner) for kind, owner in owners.items()}
     kinds = {
-        prefix: (_owner(form.read), form.digest, text(form.name), replies.accepted_as(kind))
+        prefix: (reader, form.digest, text(form.name), replies.accepted_as(kind))
         for kind in aggregate.command_types
-        for prefix, form in codec.forms_of(kind).items()
-        if isinstance(_owner(form.read), Reader)
+        for prefix, form, reader in _compiled(codec, kind)
     }
-    whole = Accepting(aggregate, kinds, writers, write_outcome, admission, window.find, codec.decode, replies, memory)
+    readers = {prefix: reader for kind in aggregate.event_types for prefix, _, reader in _compiled(codec, kind)}
+    whole = Accepting(aggregate, kinds, writers, readers, write_outcome, admission, codec.decode, replies, memory)
     return whole.answer
+
+
+def _compiled(codec: Codec, kind: type) -> Iterator[tuple[bytes, Form, Reader]]:
+    """By what records of a type begin with, their form and what reads them, where that is compiled."""
+    for prefix, form in codec.forms_of(kind).items():
+        reader = _owner(form.read)
+        if isinstance(reader, Reader):
+            yield prefix, form, reader
 
 
 def _owner(method: Any) -> Any:

@@ -18,9 +18,9 @@ from structlog import get_logger
 
 from headrace.avro.codec import Codec, peek_version
 from headrace.failpoint import Failpoints
+from headrace.handler.memory import Versioned
 from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
-from headrace.handler.replies import Versioned
 from headrace.handler.window import SKEW_MS, Window
 from headrace.kafka.consumer import BatchConsumer, Place, Record
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to

@@ -13,25 +13,24 @@ SKEW_MS: Final = 60_000
 class Window:
     """The first outcome of each command id, as bytes, for as long in log time as a resend may come.
 
-    Two generations are kept and turned over when the younger is as old as the span, so forgetting costs nothing per
-    command. What is found may be older than the span: the caller looks at its time.
+    Two generations are kept, the younger first, and turned over when that one is as old as the span, so forgetting
+    costs nothing per command. What is found may be older than the span: the caller looks at its time.
     """
 
     def __init__(self, span_ms: int) -> None:
         self.span_ms = span_ms
-        self._young: dict[str, bytes] = {}
-        self._old: dict[str, bytes] = {}
-        self._young_since = 0
+        self.generations: list[dict[str, bytes]] = [{}, {}]
+        self._younger_since = 0
+
+    @property
+    def younger(self) -> dict[str, bytes]:
+        """Where the outcomes of new commands belong, until the generations are turned over."""
+        return self.generations[0]
 
     def find(self, command_id: str) -> bytes | None:
         """The first outcome of that id, if it is remembered."""
-        return self._young.get(command_id) or self._old.get(command_id)
-
-    def remember(self, outcomes: dict[str, bytes], at: int) -> None:
-        """Keep these first outcomes, by command id, of commands that were appended up to `at`."""
-        if at - self._young_since > self.span_ms:
-            self._turn_over(at)
-        self._young.update(outcomes)
+        younger, older = self.generations
+        return younger.get(command_id) or older.get(command_id)
 
     def recall(self, frame: bytes, codec: Codec) -> None:
         """Keep an outcome that is read back from the log, if it is what a resend would be answered with.
@@ -42,19 +41,21 @@ class Window:
         known = self.find(command_id)
         if known is not None and not _replaces(codec.decode(frame).body, codec.decode(known).body):
             return
-        if occurred_at - self._young_since > self.span_ms:
-            self._turn_over(occurred_at)
-        self._young[command_id] = frame
+        self.turn_over(occurred_at)
+        self.younger[command_id] = frame
 
-    def _turn_over(self, at: int) -> None:
-        self._old, self._young, self._young_since = self._young, {}, at
+    def turn_over(self, at: int) -> None:
+        """Forget the older generation, if the younger one is older than the span at that log time."""
+        if at - self._younger_since > self.span_ms:
+            self.generations[:] = {}, self.younger
+            self._younger_since = at
 
     def tells_of_events(self, codec: Codec) -> bool:
         """Whether one of the outcomes says that its command led to events."""
-        return any(codec.decode(frame).body.events for frame in (*self._young.values(), *self._old.values()))
+        return any(codec.decode(frame).body.events for outcomes in self.generations for frame in outcomes.values())
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return sum(map(len, self.generations))
 
 
 def _replaces(outcome: Outcome, known: Outcome) -> bool:

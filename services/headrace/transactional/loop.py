@@ -29,7 +29,7 @@ log = get_logger("headrace.loop")
 
 
 class Part(Protocol):
-    """One owned partition: what its records lead to. What a batch changes lies in an overlay until it is committed."""
+    """One owned partition: what its records lead to. What a batch changes is taken back unless it is committed."""
 
     @property
     def log_time(self) -> int:
