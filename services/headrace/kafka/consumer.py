@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from msgspec import Struct
 
 from headrace.kafka.clients import fatal_errors_to
+from headrace.kafka.pace import Pace
 from headrace.kernel.errors import Fault
 
 Place: TypeAlias = tuple[str, int]
@@ -90,7 +91,9 @@ class BatchConsumer:
 
     def __init__(self, config: dict[str, Any], topics: list[str], owner: Owner, size: int, window_s: float) -> None:
         self._owner = owner
-        self._size = size
+        self._pace = Pace(size)
+        self._handed_out = 0
+        self._handed_out_at = 0.0
         self._window_s = window_s
         self._window_ends = 0.0
         self._expected: dict[Place, int] = {}
@@ -108,11 +111,14 @@ class BatchConsumer:
         """The next batch: what comes until the window is over that began with the batch before; None for nothing.
 
         So batches follow each other a window apart under load, the time in which they are processed included, and what
-        comes after a pause is not kept waiting.
+        comes after a pause is not kept waiting. Of a backlog one takes as many records as its `Pace` says.
 
         One step of `Owner.acquire` comes first, when partitions wait for it; what it raises is raised here, and a
         `Fault` for a client error that does not pass by itself.
         """
+        if self._handed_out:
+            self._pace.took(self._handed_out, time.monotonic() - self._handed_out_at)
+            self._handed_out = 0
         if self._hints and time.monotonic() - self._hinted_at > HINT_EVERY_S:
             self._give_hints()
         first = self._client.poll(0 if self._take_a_step() else timeout_s)
@@ -120,11 +126,12 @@ class BatchConsumer:
         if first is None:
             return None
         messages = [cast("Record", first)]
-        if self._size > 1:
+        if self._pace.size > 1:
             left_s = max(0.0, self._window_ends - time.monotonic())
-            messages += cast("list[Record]", self._client.consume(self._size - 1, left_s))
+            messages += cast("list[Record]", self._client.consume(self._pace.size - 1, left_s))
             self._window_ends = time.monotonic() + self._window_s
         self._raise_fault()
+        self._handed_out, self._handed_out_at = len(messages), time.monotonic()
         return self._owned(messages)
 
     def group_metadata(self) -> Any | None:
