@@ -59,6 +59,17 @@ class Muffled(Rejected):
     """The bell does not ring more than nine times."""
 
 
+class Cracked(Rejected):
+    """Where it is cracked is said by each by itself."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    @property
+    def message(self) -> str:
+        return f"The bell is cracked at its {self._where}."
+
+
 Command: TypeAlias = Ring | Engrave | Touch | Smash
 Event: TypeAlias = Rang | Engraved | Fell
 
@@ -77,12 +88,18 @@ def decide(command: Command, bell: Bell, at: int) -> list[Event]:
             raise ZeroDivisionError(f"at {at}")
         case Smash("number"):
             return [Rang(2**63)]
+        case Smash("lip" | "waist"):
+            raise Cracked(command.where)
+        case Smash("clapper"):
+            return [Rang(bell.rung + 1), Rang(-1)]
         case _:
             return [Fell()]
 
 
 def evolve(bell: Bell, event: Event) -> Bell:
     match event:
+        case Rang(-1):
+            raise Muffled
         case Rang(stroke):
             return Bell(stroke, bell.text)
         case Engraved(text):

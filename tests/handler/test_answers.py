@@ -69,6 +69,34 @@ def test_a_refused_command_is_answered_with_the_name_and_the_words_of_the_refusa
     assert (said.version, said.events, said.repeated) == (1, 0, False)
 
 
+def test_a_refusal_may_have_words_of_its_own_for_each_command() -> None:
+    desk = bell_desk()
+    said = [desk.ask("b", Smash(where)).outcome for where in ("lip", "waist", "lip")]
+    assert {each.code for each in said} == {"Cracked"}
+    assert [each.message for each in said] == [
+        f"The bell is cracked at its {where}." for where in ("lip", "waist", "lip")
+    ]
+
+
+def test_what_is_refused_half_way_leaves_nothing_of_its_command() -> None:
+    desk = bell_desk()
+    reply = desk.ask("b", Smash("clapper"))
+    assert (reply.events, reply.outcome.code, reply.outcome.version, reply.outcome.events) == ([], "Muffled", 0, 0)
+    assert [event.body for event in desk.ask("b", Ring(1)).events] == [Rang(1)]
+
+
+def test_a_refused_command_is_decided_on_once() -> None:
+    asked: list[Any] = []
+
+    def decide(command: Any, *more: Any) -> list[Any]:
+        asked.append(command)
+        return bells.decide(command, *more)
+
+    desk = Desk(structs.replace(bells, decide=decide), bell_codec())
+    assert desk.ask("b", Ring(10)).outcome.code == "Muffled"
+    assert asked == [Ring(10)]
+
+
 def test_each_command_sees_what_those_before_it_did() -> None:
     desk = order_desk()
     assert [desk.ask("o-1", command).outcome.version for command in (CREATE, PAY, CancelOrder("late"))] == [1, 2, 3]
@@ -241,6 +269,35 @@ def test_a_state_that_is_restored_from_bytes_is_the_one_that_was_written() -> No
         touched = desk.partition._touch("o-1")
         assert (touched.version, touched.state) == (version, state)
         assert desk.partition._touch("o-1") is touched
+
+
+def test_an_aggregate_that_is_not_decoded_yet_is_as_good_as_one_that_is() -> None:
+    desk = order_desk()
+    desk.ask("o-1", CREATE)
+    desk.commit()
+    desk.partition.restore({"o-1": desk.events[-1][1]})
+    assert desk.ask("o-1", ShipOrder("Post", "T")).outcome.code == "NotPaid"
+    desk.partition.restore({"o-1": desk.events[-1][1]})
+    assert desk.ask("o-1", PAY).outcome.version == 2
+    desk.discard()
+    assert desk.ask("o-1", ShipOrder("Post", "T")).outcome.code == "NotPaid"
+    assert desk.ask("o-1", PAY, expected_version=1).outcome.version == 2
+    desk.commit()
+    assert desk.ask("o-1", ShipOrder("Post", "T")).outcome.version == 3
+
+
+def test_an_aggregate_whose_newest_record_is_broken_parks_its_command_and_only_that() -> None:
+    desk = order_desk()
+    desk.ask("o-1", CREATE)
+    desk.commit()
+    frame = desk.events[-1][1]
+    for broken in (frame[:-1], frame + b"\0"):
+        desk.partition.restore({"o-1": broken, "o-2": frame})
+        key, value = b"o-1", desk.codec.encode(PAY, CommandMeta(command_id=command_id(99), aggregate_id="o-1"))
+        assert isinstance(desk.put(key, value).parked, Undecodable)
+        desk.discard()
+        assert desk.ask("o-2", PAY).outcome.version == 2
+        desk.discard()
 
 
 def test_the_answer_to_a_hash_is_the_hash_of_the_body() -> None:

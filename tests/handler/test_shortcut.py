@@ -28,7 +28,7 @@ BODIES: list[Any] = [
     *(Ring(times) for times in (1, 0, 2, 9, 10)),
     *(Engrave(length, times) for length in (0, 1, 5_000, MAX_EVENT_BYTES // 2, MAX_EVENT_BYTES) for times in (0, 1, 2)),
     Touch(),
-    *map(Smash, ("decide", "evolve", "number")),
+    *map(Smash, ("decide", "evolve", "number", "lip", "waist", "clapper")),
 ]
 ENDS = [b"", b"\0", b"whatever"]
 

@@ -33,8 +33,6 @@ RATES: Final = (1_000, 5_000, 10_000)
 LIVE_S: Final = 30.0
 LEAST_LIVE_S: Final = 3.0
 """Commands arrive for so long at each rate, with fewer commands than 200,000 likewise less, but not less than this."""
-AT_LENGTH: Final = 6
-"""So many times as many commands are a minute of everything at once."""
 QUICK: Final = 10
 """`--quick` is so many times less."""
 
@@ -131,7 +129,7 @@ def _repeat(stage: Stage, asked: list[traffic.Frame], newest: list[traffic.Frame
     results |= live.at_rates(stage, rates, _live_s(len(asked)))
     results |= live.at_rates(stage, rates[-1:], _live_s(len(asked)), "latency")
     results |= live.all_at_once(stage, len(asked))
-    results |= live.all_at_once(stage, AT_LENGTH * len(asked), "throughput")
+    results |= live.all_at_once(stage, live.AT_LENGTH * len(asked), "throughput")
     console.print("transfers")
     results |= money.transfers(stage.settings.schemas, len(asked) // 20, max(3, len(asked) // 8_000))
     console.print("more aggregates, more handlers")

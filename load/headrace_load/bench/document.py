@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headrace_load.bench.figures import UNITS
+from headrace_load.bench.live import AT_LENGTH
 
 PLOTTED: Final = "cpu_to_raw"
 BAR_PX: Final = 420
@@ -25,9 +26,9 @@ whatever becomes of them, at one handler and the projector of `orders`: a latenc
 to when its event, or the row, is seen, in the second half of {live:.0f} s; generator and observer share the machine.
 Services that are *tuned for latency* have a window of 5 ms, those *tuned for throughput* one of 100 ms.
 *Everything at once* has all projectors, and commands as fast as the broker takes them, to the last row of all; tuned
-for throughput, six times as many commands. A *handler of … accounts* takes so many over, which is what its seconds and
-its memory are of, and is then asked for deposits to any of them; *handlers, … of them* share 12 partitions, and their
-CPU is that of all together.
+for throughput, {at_length} times as many commands. A *handler of … accounts* takes so many over, which is what its
+seconds and its memory are of, and is then asked for deposits to any of them; *handlers, … of them* share 12 partitions,
+and their CPU is that of all together.
 
 {table}
 
@@ -49,6 +50,7 @@ def as_markdown(report: dict[str, Any], plot: str) -> str:
     known = ("cpu", "cores", "system", "python", "codec", "librdkafka", "msgspec", "psycopg", "kafka", "postgres")
     return TEXT.format(
         repeats=report["repeats"],
+        at_length=AT_LENGTH,
         live=report["live_s"],
         commands=report["commands"],
         partitions=report["partitions"],

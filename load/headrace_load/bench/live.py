@@ -22,6 +22,8 @@ from headrace_load.generator.run import Finding, run
 from headrace_load.generator.scenario import Mix, Scenario, Uniform
 
 KEYS: Final = 20_000
+AT_LENGTH: Final = 12
+"""So many times as many commands are two minutes of everything at once, at 20,000 a second."""
 TOLD: Final = {"event": ("p50", "p95", "p99"), "row": ("p50", "p99")}
 LAST: Final = "SELECT max(advanced_at) FROM headrace.checkpoints"
 

@@ -32,8 +32,14 @@ BROKER: Final = {
     "log.initial.task.delay.ms": "30000",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000",
 }
-# Every commit waits for the disk, as in production.
-DATABASE: Final = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+# Every commit waits for the disk, and there is the memory, as in production: see deploy/kubernetes/overlays/production.
+DATABASE: Final = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "1GB",
+    "max_wal_size": "8GB",
+}
 SHOP: Final = "headrace.app:shop"
 TIMEOUT_S: Final = 30.0
 ROOM: Final = 100_000

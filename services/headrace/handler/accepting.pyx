@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=False
-"""How a command is answered that is simply accepted, compiled: most are.
+"""How a command is answered that is simply accepted, or refused by the domain, compiled: most are.
 
-None stands for every other answer, with nothing changed: a command that is known or refused, a record that is none,
+None stands for every other answer, with nothing changed: a command that is known or out of date, a record that is none,
 code that breaks. Those are given by `Partition` in Python, from their beginning; since a decider is a pure function, it
 does not matter that it may be asked twice. So what is refused, and why, is said there alone: what is looked at here may
 be stricter than that, and never less strict.
@@ -24,6 +24,7 @@ from headrace.handler.admission import MAX_CAUSATION_LENGTH, MAX_ID_LENGTH
 from headrace.handler.memory import Versioned
 from headrace.handler.replies import ACCEPTANCE, FALSE, MAX_EVENT_BYTES, NULL as NONE_GIVEN, Answer
 from headrace.handler.window import SKEW_MS
+from headrace.kernel.errors import Rejected
 from headrace.kernel.message import CommandMeta, EventMeta
 
 cdef extern from "Python.h":
@@ -55,11 +56,12 @@ cdef Py_ssize_t LARGEST_EVENT = MAX_EVENT_BYTES
 cdef Py_ssize_t LONGEST_ID = MAX_ID_LENGTH
 cdef Py_ssize_t LONGEST_CAUSE = MAX_CAUSATION_LENGTH
 cdef int64_t SKEW = SKEW_MS
-cdef bytes RESULT = ACCEPTANCE[0], NO_CODE = ACCEPTANCE[1], NO_MESSAGE = ACCEPTANCE[2]
+cdef tuple ACCEPTED = ACCEPTANCE
 cdef bytes NO_ACTOR = NONE_GIVEN, NOT_REPEATED = FALSE
 
 cdef object answer_of = Answer
 cdef object versioned = Versioned
+cdef object rejected = Rejected
 cdef Places META = slots_of(
     CommandMeta,
     ("command_id", "aggregate_id", "expected_version", "issued_at", "actor", "correlation_id", "causation_id"),
@@ -175,14 +177,15 @@ cdef class Accepting:
         self.aggregates, self.generations, self.before = memory.aggregates, memory.window.generations, memory.before
 
     def answer(self, key, value, int64_t offset, int64_t at):
-        """The answer of a command that is accepted; None for every other record."""
+        """The answer of a command that is accepted, or refused by the domain; None for every other record."""
         cdef unsigned char room[ROOM]
         cdef Output out
         cdef Asked asked
         cdef Kind kind
-        cdef list events, frames = []
+        cdef list frames = []
         cdef dict younger, older
         cdef bytes body_hash
+        cdef tuple verdict = ACCEPTED
         begin(&out, room)
         try:
             kind = self.kind_of(value)
@@ -191,27 +194,41 @@ cdef class Accepting:
             younger, older = self.generations
             if PyDict_Contains(younger, command_id) or PyDict_Contains(older, command_id):
                 return None
-            known = or_none(PyDict_GetItemWithError(self.aggregates, name))
-            now = self.now(known)
+            known, told = or_none(PyDict_GetItemWithError(self.aggregates, name)), kind.told
+            after = now = self.now(known)
             self.admit(key, meta, slot(now, VERSIONED, VERSION), at)
             ask(&out, meta, offset, at, &asked, PyBytes_GET_SIZE(self.begin_of_id))
-            events, after = self.decide(body, slot(now, VERSIONED, STATE), at), now
-            for event in events:
-                state = self.evolve(slot(after, VERSIONED, STATE), event)
-                after = versioned(slot(after, VERSIONED, VERSION) + 1, state)
-                event_kind, writer = self.writers[type(event)]
-                frames.append((event_kind, self.frame_of(out, &asked, <Writer?>writer, event, after)))
-            outcome = self.outcome_of(out, &asked, kind, body_hash, slot(after, VERSIONED, VERSION), len(frames))
+            try:
+                after = self.decide_on(out, &asked, body, now, at, frames)
+            except rejected as refusal:
+                frames.clear()
+                verdict, told = self.replies.refused_as(refusal, kind.told[0])
+            outcome = self.outcome_of(
+                out, &asked, kind, body_hash, verdict, slot(after, VERSIONED, VERSION), len(frames)
+            )
         except Exception:
             return None
         if frames:
             put(self.before, self.aggregates, name, known, after)
+        elif known is not None and known is not now:
+            self.aggregates[name] = now  # that it is decoded is no change
         put(self.before, younger, command_id, None, outcome)
         tally = self.replies.told
-        tally.commands.append(kind.told)
+        tally.commands.append(told)
         for event_kind, _ in frames:
             tally.events.append(event_kind)
         return answer_of(name, frames, outcome)
+
+    cdef object decide_on(self, Output out, Asked *asked, body, now, int64_t at, list frames):
+        """The aggregate after the command, whose events are put among the frames; raises what the domain does."""
+        cdef list events = self.decide(body, slot(now, VERSIONED, STATE), at)
+        after = now
+        for event in events:
+            state = self.evolve(slot(after, VERSIONED, STATE), event)
+            after = versioned(slot(after, VERSIONED, VERSION) + 1, state)
+            event_kind, writer = self.writers[type(event)]
+            frames.append((event_kind, self.frame_of(out, asked, <Writer?>writer, event, after)))
+        return after
 
     cdef Kind kind_of(self, value):
         if not PyBytes_CheckExact(value) or not PREFIX <= PyBytes_GET_SIZE(value) <= LARGEST_RECORD:
@@ -291,9 +308,9 @@ cdef class Accepting:
         return frame
 
     cdef bytes outcome_of(
-        self, Output out, Asked *asked, Kind kind, bytes body_hash, int64_t version, Py_ssize_t events
+        self, Output out, Asked *asked, Kind kind, bytes body_hash, tuple verdict, int64_t version, Py_ssize_t events
     ):
-        """That it was accepted, with so many events."""
+        """How it ended, with so many events."""
         cdef Span spans[15]
         cdef const unsigned char *hash_begin = out.at
         spans[0], spans[1], spans[2] = asked.command_id, asked.when, asked.name
@@ -301,7 +318,7 @@ cdef class Accepting:
         write_long(&out, PyBytes_GET_SIZE(body_hash))
         write_span(&out, PyBytes_AS_STRING(body_hash), PyBytes_GET_SIZE(body_hash))
         spans[5] = span_since(&out, hash_begin)
-        spans[6], spans[7], spans[8] = span_of(RESULT), span_of(NO_CODE), span_of(NO_MESSAGE)
+        spans[6], spans[7], spans[8] = span_of(verdict[0]), span_of(verdict[1]), span_of(verdict[2])
         spans[9], spans[10] = put_long(&out, version), put_long(&out, events)
         spans[11], spans[12] = span_of(NOT_REPEATED), asked.actor
         spans[13], spans[14] = asked.correlation_id, asked.causation_id

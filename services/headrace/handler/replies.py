@@ -73,6 +73,7 @@ class Replies:
         self.writer = text(writer.instance) + self._long(writer.restored_to)
         self._at, self._at_bytes = 0, self._long(0)
         self._accepted = {kind: (kind.__name__, ACCEPTED, "") for kind in commands}
+        self._verdicts: dict[type, tuple[Verdict, str, str]] = {}
         self.told = Tally()
 
     def accepted(
@@ -116,11 +117,7 @@ class Replies:
         """How a command without events ends: refused by a `Rejected`, parked for anything else or for `KeyParked`."""
         verdict, told = ACCEPTANCE, self._accepted[type(decoded.body)]
         if refusal is not None:
-            result, code, message = self._verdict(refusal)
-            verdict, told = (
-                (text(result), self._text_or_null(code), self._text_or_null(message)),
-                (told[0], result, code),
-            )
+            verdict, told = self.refused_as(refusal, told[0])
         written = self._outcome(decoded, self._asked(decoded.meta, offset, at), verdict, version, 0)
         self.told.commands.append(told)
         return written
@@ -128,6 +125,18 @@ class Replies:
     def accepted_as(self, kind: type) -> Told:
         """How an accepted command of a type is counted."""
         return self._accepted[kind]
+
+    def refused_as(self, refusal: Exception, name: str) -> tuple[Verdict, Told]:
+        """What the outcome of a command that is refused, or parked, says of that, and how it is counted."""
+        kind = type(refusal)
+        found = self._verdicts.get(kind)
+        if found is None:
+            result, code, message = self._verdict(refusal)
+            found = (text(result), self._text_or_null(code), self._text_or_null(message)), result, code
+            if getattr(kind, "code", None) is Rejected.code and getattr(kind, "message", None) is Rejected.message:
+                self._verdicts[kind] = found  # all of a class say the same
+        verdict, result, code = found
+        return verdict, (name, result, code)
 
     def repeat(self, known: Outcome, offset: int, at: int) -> bytes:
         """The first answer again, for a resend."""

@@ -33,7 +33,7 @@ def shortcut(
     replies: Replies,
     memory: Memory,
 ) -> Shortcut:
-    """The short way of one partition, for commands that are simply accepted; none where anything is not compiled."""
+    """The short way of one partition, for what the domain accepts or refuses; none where anything is not compiled."""
     owners = {kind: _owner(codec.ready_writer(kind)) for kind in (*aggregate.event_types, Outcome)}
     if Accepting is None or not all(isinstance(owner, Writer) for owner in owners.values()):
         return no_shortcut
