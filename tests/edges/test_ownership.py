@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from headrace.kafka.clients import consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
+from headrace.kafka.pace import FIRST
 from headrace.local.process import until
 from headrace.settings import Settings
 from servers import Kafka
@@ -74,11 +75,11 @@ def topic(kafka: Kafka) -> Iterator[str]:
     admin.delete_topics([name])[name].result()
 
 
-def fill(kafka: Kafka, topic: str) -> None:
-    """One more record in each partition."""
+def fill(kafka: Kafka, topic: str, times: int = 1) -> None:
+    """One more record in each partition, or so many more."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
-    for number in range(PARTITIONS):
-        producer.produce(topic, b"record", partition=number)
+    for number in range(times * PARTITIONS):
+        producer.produce(topic, b"record", partition=number % PARTITIONS)
     assert producer.flush(20) == 0
 
 
@@ -223,6 +224,22 @@ def test_records_are_gathered_until_the_window_of_the_batch_before_them_is_over(
         turn([member], lambda: len(member.seen) > begun, "the next comes when it is full, and not before")
         late.join()
         assert len(member.seen) == begun + PARTITIONS
+
+
+def test_batches_of_a_backlog_grow_while_they_are_done_soon(kafka: Kafka, topic: str) -> None:
+    fill(kafka, topic, times=1_000)
+    member = Member(kafka, topic, size=10_000, window_s=30)
+    sizes: list[int] = []
+
+    def has_grown() -> bool:
+        before = sum(sizes)
+        if len(member.seen) > before:
+            sizes.append(len(member.seen) - before)
+        return bool(sizes) and sizes[-1] > FIRST
+
+    with closing(member):
+        turn([member], has_grown, "a batch comes that has more than the first may have")
+        assert sizes[0] <= FIRST
 
 
 def test_offsets_told_as_hints_come_to_kafka_soon_and_the_last_ones_when_the_member_leaves(

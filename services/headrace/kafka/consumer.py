@@ -92,8 +92,6 @@ class BatchConsumer:
     def __init__(self, config: dict[str, Any], topics: list[str], owner: Owner, size: int, window_s: float) -> None:
         self._owner = owner
         self._pace = Pace(size)
-        self._handed_out = 0
-        self._handed_out_at = 0.0
         self._window_s = window_s
         self._window_ends = 0.0
         self._expected: dict[Place, int] = {}
@@ -116,9 +114,7 @@ class BatchConsumer:
         One step of `Owner.acquire` comes first, when partitions wait for it; what it raises is raised here, and a
         `Fault` for a client error that does not pass by itself.
         """
-        if self._handed_out:
-            self._pace.took(self._handed_out, time.monotonic() - self._handed_out_at)
-            self._handed_out = 0
+        self._pace.end()
         if self._hints and time.monotonic() - self._hinted_at > HINT_EVERY_S:
             self._give_hints()
         first = self._client.poll(0 if self._take_a_step() else timeout_s)
@@ -131,7 +127,7 @@ class BatchConsumer:
             messages += cast("list[Record]", self._client.consume(self._pace.size - 1, left_s))
             self._window_ends = time.monotonic() + self._window_s
         self._raise_fault()
-        self._handed_out, self._handed_out_at = len(messages), time.monotonic()
+        self._pace.begin(len(messages))
         return self._owned(messages)
 
     def group_metadata(self) -> Any | None:
