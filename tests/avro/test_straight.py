@@ -1,5 +1,6 @@
 """Either codec against fastavro: the same bytes, the same values, and no bytes that fastavro would refuse."""
 
+from datetime import date
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -242,6 +243,19 @@ def test_a_value_of_another_class_is_refused_or_is_written_as_by_fastavro(
             except ValueError:  # in a union fastavro tells True from 1, which straight-line code does not beside null
                 expected = written(case.schema, without_booleans(mixed))
             assert frame == expected
+
+
+def test_no_date_is_refused_where_there_must_be_one_also_before_the_first_that_is_written() -> None:
+    day: Schema = {"type": "int", "logicalType": "date"}
+    schema: Schema = {"type": "record", "name": "Day", "fields": [{"name": "day", "type": day}]}
+    kind = msgspec.defstruct("Day", [("day", date)])
+    for by in CODECS:
+        writer = by.writer_for(None, (schema, kind), None)
+        with pytest.raises(AttributeError):
+            writer(None, kind(None), None)
+        assert writer(None, kind(date(1970, 1, 2)), None) == b"\2"
+        with pytest.raises(AttributeError):
+            writer(None, kind(None), None)
 
 
 @pytest.mark.parametrize("name", TYPES)

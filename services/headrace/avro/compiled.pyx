@@ -274,7 +274,7 @@ cdef class Date(Node):
         return self.day_read
 
     cdef int write(self, Output *out, object value) except -1:
-        if value is not self.day_written:
+        if self.day_written is None or value is not self.day_written:
             if not PyDate_CheckExact(value):
                 raise Unusual
             self.number_written = value.toordinal() - EPOCH_DAY

@@ -1,20 +1,20 @@
-"""How many records a batch takes: as many as are done in a quarter of a second, by what the batches before it took."""
+"""How many records a batch takes: more, as long as they are done in a quarter of a second."""
 
 import time
 from typing import Final
 
 LONGEST_S: Final = 0.25
 """A transaction of many seconds keeps all that waits behind it waiting, and in the end the broker times it out."""
-FIRST: Final = 500
-FEWEST: Final = 10
+USUAL: Final = 2000
+"""Never fewer: where each statement or each request is slow, small batches would be slower still."""
 
 
 class Pace:
-    """The size of the next batch, `most` at most: domain code may be slow, and a broker or a database may be."""
+    """The size of the next batch: the usual one, and more of what costs little, `most` at most."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.size = min(FIRST, most)
+        self.size = min(USUAL, most)
         self._records = 0
         self._began = 0.0
 
@@ -33,4 +33,4 @@ class Pace:
         if records < self.size and seconds <= LONGEST_S:
             return
         affordable = int(records * LONGEST_S / max(seconds, 1e-6))
-        self.size = min(self._most, max(FEWEST, min(2 * self.size, affordable)))
+        self.size = min(self._most, max(USUAL, min(2 * self.size, affordable)))
