@@ -118,7 +118,7 @@ def compare(desks: tuple[Desk, Desk]) -> None:
     assert (short.events, short.outcomes, short.parked == []) == (long.events, long.outcomes, long.parked == [])
     assert short.partition.held == long.partition.held
     assert short.partition._memory.aggregates == long.partition._memory.aggregates
-    assert short.partition._window.generations == long.partition._window.generations
+    assert short.partition._memory.window.generations == long.partition._memory.window.generations
 
 
 @pytest.mark.parametrize("version", [0, 1])

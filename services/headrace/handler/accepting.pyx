@@ -189,7 +189,7 @@ cdef class Accepting:
         begin(&out, room)
         try:
             kind = self.kind_of(value)
-            meta, body, body_hash = parts_of(kind, value)
+            meta, body, body_hash = asked_of(kind, value)
             command_id, name = slot(meta, META, COMMAND_ID), slot(meta, META, NAME)
             younger, older = self.generations
             if PyDict_Contains(younger, command_id) or PyDict_Contains(older, command_id):
@@ -231,7 +231,7 @@ cdef class Accepting:
         return after
 
     cdef Kind kind_of(self, value):
-        if not PyBytes_CheckExact(value) or not PREFIX <= PyBytes_GET_SIZE(value) <= LARGEST_RECORD:
+        if not PyBytes_CheckExact(value) or PyBytes_GET_SIZE(value) < PREFIX:
             raise Unusual
         return self.kinds[PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PREFIX)]
 
@@ -243,17 +243,12 @@ cdef class Accepting:
 
     cdef object read(self, bytes frame):
         """The aggregate as its newest event has it; what is accepted now takes that one's place."""
-        cdef PyObject *reader
+        cdef PyObject *reader = PyDict_GetItemWithError(self.readers, frame[:PREFIX])
         cdef tuple found
-        if PyBytes_GET_SIZE(frame) > LARGEST_RECORD:
-            raise Unusual
-        reader = PyDict_GetItemWithError(self.readers, frame[:PREFIX])
         if reader == NULL:
             record = self.decode(frame)
             return versioned(record.meta.version, record.state)
-        found = (<Reader>reader).read(frame, PREFIX)
-        if found[1] > LARGEST_META or found[5] != PyBytes_GET_SIZE(frame):
-            raise Unusual
+        found = parts_of(<Reader>reader, frame)
         return versioned(slot(found[0], EVENT_META, VERSION), found[4])
 
     cdef int admit(self, key, meta, version, int64_t at) except -1:
@@ -338,14 +333,24 @@ cdef inline int put(list before, dict whole, key, known, value) except -1:
     return 0
 
 
-cdef tuple parts_of(Kind kind, bytes frame):
-    """A command's meta and body, and what it is compared by with another of its id."""
-    cdef tuple found = kind.reader.read(frame, PREFIX)
-    cdef Py_ssize_t start = found[1], size = PyBytes_GET_SIZE(frame)
-    if start > LARGEST_META or found[5] != size:
+cdef tuple parts_of(Reader reader, bytes frame):
+    """Meta, body and state, each with the place behind it, of a record within the bounds of `Codec.decode`."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(frame)
+    cdef tuple found
+    if size > LARGEST_RECORD:
         raise Unusual
+    found = reader.read(frame, PREFIX)
+    if found[1] > LARGEST_META or found[5] != size:
+        raise Unusual
+    return found
+
+
+cdef tuple asked_of(Kind kind, bytes frame):
+    """A command's meta and body, and what it is compared by with another of its id."""
+    cdef tuple found = parts_of(kind.reader, frame)
+    cdef Py_ssize_t start = found[1]
     digest = kind.digest.copy()
-    digest.update(PyBytes_FromStringAndSize(PyBytes_AS_STRING(frame) + start, size - start))
+    digest.update(PyBytes_FromStringAndSize(PyBytes_AS_STRING(frame) + start, PyBytes_GET_SIZE(frame) - start))
     return found[0], found[2], digest.digest()
 
 

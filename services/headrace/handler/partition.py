@@ -40,7 +40,6 @@ class Partition:
         self._aggregate = aggregate
         self._codec = codec
         self._place = (aggregate.command_topic, number)
-        self._window = window
         self._parking = parking or Parking()
         self._admission = Admission(number, count, window.span_ms)
         self._replies = Replies(aggregate, codec, writer)
@@ -79,7 +78,7 @@ class Partition:
             return Answer(set_aside=error)
         self._now = at
         meta = decoded.meta
-        first = self._window.find(meta.command_id)
+        first = self._memory.window.find(meta.command_id)
         again = first and self._again(self._codec.decode(first).body, decoded, offset, at)
         if again:
             return again
@@ -140,7 +139,7 @@ class Partition:
 
     def _again(self, known: Outcome, decoded: Decoded, offset: int, at: int) -> Answer | None:
         """The answer to a command whose id was answered before; None where that is too long ago, or no first answer."""
-        if at - known.occurred_at > self._window.span_ms or not is_first_answer(known):
+        if at - known.occurred_at > self._memory.window.span_ms or not is_first_answer(known):
             return None
         name = decoded.meta.aggregate_id
         if known.body_hash == decoded.body_hash and known.aggregate_id == name:
@@ -200,7 +199,7 @@ class Partition:
         except Undecodable as error:
             raise Undecodable(str(error)) from error  # an unknown schema too: the code that parked it knew it
         meta, offset, at = decoded.meta, waiting.offset, waiting.at
-        known = self._window.find(meta.command_id)
+        known = self._memory.window.find(meta.command_id)
         if discard:
             outcome = self._replies.outcome(decoded, offset, at, Discarded(), self._version(meta.aggregate_id))
             answer = Answer(meta.aggregate_id, outcome=outcome)
