@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from any_schema import Case, cases
 from headrace.app import app
@@ -63,6 +64,52 @@ def test_ordinary_records_are_not_left_to_straight_line_code(case: Case, data: s
     frame = PYTHON.writer_for(None, (case.schema, case.type), None)(None, value, None)
     assert Writer([("body", shape)], b"", "", left).write(value) == frame
     assert Reader([shape], left).read(frame, 0) == (value, len(frame))
+
+
+@pytest.mark.skipif(COMPILED is None, reason="built without a C compiler")
+@given(cases(), cases(), st.data())
+def test_what_is_skipped_to_the_last_record_is_what_could_be_read(first: Case, last: Case, data: st.DataObject) -> None:
+    from headrace.avro.compiled import Reader, Unusual  # noqa: PLC0415 - where there is one
+
+    (shape, value), (last_shape, last_value) = (
+        (shape_of(case.schema, case.type), data.draw(case.values)) for case in (first, last)
+    )
+    pieces = ((first.schema, first.type), (last.schema, last.type), None)
+    frame = PYTHON.writer_for(*pieces)(value, last_value, None)
+    plain = PYTHON.whole_reader_for(*pieces)
+    reader = Reader([shape, last_shape], plain)
+    _, over, *_ = plain(frame, 0)
+    if frame.isascii():
+        assert reader.last_of(frame, 0, over) == last_value
+        with pytest.raises(Unusual):
+            reader.last_of(frame, 0, over - 1)
+    place = data.draw(st.integers(0, len(frame) - 1))
+    broken = frame[:place] + data.draw(st.binary(max_size=3)) + frame[place + 1 :]
+    try:
+        found = reader.last_of(broken, 0, len(broken))
+    except Exception:  # noqa: BLE001 - whatever it is, it is left to straight-line code
+        return
+    _, _, read, end, *_ = plain(broken, 0)
+    assert (repr(read), end) == (repr(found), len(broken))
+
+
+@pytest.mark.skipif(COMPILED is None, reason="built without a C compiler")
+def test_a_record_whose_class_has_rules_is_not_skipped() -> None:
+    from headrace.avro.compiled import Reader, Unusual  # noqa: PLC0415 - where there is one
+
+    class Ruled(Struct):
+        size: int
+
+        def __post_init__(self) -> None:
+            if self.size > 1:
+                raise Unusual
+
+    schema = {"type": "record", "name": "Ruled", "fields": [{"name": "size", "type": "long"}]}
+    shape = shape_of(schema, Ruled)
+    reader = Reader([shape, shape], PYTHON.reading([shape, shape]))
+    assert reader.last_of(b"\2\2", 0, 1) == Ruled(1)
+    with pytest.raises(Unusual):
+        reader.last_of(b"\4\2", 0, 1)
 
 
 @given(cases(), st.binary(max_size=200))

@@ -115,12 +115,37 @@ bells = Aggregate(name="bells", initial=Bell(), decide=decide, evolve=evolve, co
 def bell_codec(functions: Functions = BEST) -> Codec:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_part(folder, "command", "Ring", field("times", "long"))
-        write_part(folder, "command", "Engrave", field("length", "long"), field("times", "long"))
-        write_part(folder, "command", "Touch")
-        write_part(folder, "command", "Smash", field("where"))
-        write_part(folder, "event", "Rang", field("stroke", "long"))
-        write_part(folder, "event", "Engraved", field("text"))
-        write_part(folder, "event", "Fell")
-        write_part(folder, "state", "Bell", field("rung", "long"), field("text"))
+        write_parts(folder)
         return Codec(App(aggregates=(bells,)), locked(folder), functions=functions)
+
+
+class YoungBell(Struct, frozen=True):
+    """What was true of a bell before any was engraved."""
+
+    rung: int = 0
+
+
+def codecs_of_two_versions() -> tuple[Codec, Codec]:
+    """That of the first bells, and today's, which reads what the first has written."""
+    young = Aggregate(
+        name="bells", initial=YoungBell(), decide=lambda *_: [], evolve=lambda bell, _: bell, commands=Ring, events=Rang
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_part(folder, "command", "Ring", field("times", "long"))
+        write_part(folder, "event", "Rang", field("stroke", "long"))
+        write_part(folder, "state", "Bell", field("rung", "long"))
+        first = locked(folder)
+        write_parts(folder, version=2)
+        return Codec(App(aggregates=(young,)), first), Codec(App(aggregates=(bells,)), locked(folder, first))
+
+
+def write_parts(folder: Path, version: int = 1) -> None:
+    write_part(folder, "command", "Ring", field("times", "long"))
+    write_part(folder, "command", "Engrave", field("length", "long"), field("times", "long"))
+    write_part(folder, "command", "Touch")
+    write_part(folder, "command", "Smash", field("where"))
+    write_part(folder, "event", "Rang", field("stroke", "long"))
+    write_part(folder, "event", "Engraved", field("text"))
+    write_part(folder, "event", "Fell")
+    write_part(folder, "state", "Bell", field("rung", "long"), field("text", default=""), version=version)

@@ -7,14 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
-from handler.bells import Engrave, Ring, Smash, Touch, bell_codec, bells
-from handler.desk import SPAN_MS, START, Desk, bell_desk, command_id
+from handler.bells import (
+    Bell,
+    Engrave,
+    Rang,
+    Ring,
+    Smash,
+    Touch,
+    YoungBell,
+    bell_codec,
+    bells,
+    codecs_of_two_versions,
+)
+from handler.desk import SPAN_MS, START, WRITER, Desk, bell_desk, command_id
+from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES, PREFIX_LENGTH, Codec
 from headrace.avro.functions import COMPILED, PYTHON
 from headrace.handler import partition
+from headrace.handler.memory import Versioned
 from headrace.handler.replies import MAX_EVENT_BYTES, Answer
 from headrace.handler.shortcut import no_shortcut, shortcut
 from headrace.handler.window import SKEW_MS
-from headrace.kernel.message import CommandMeta
+from headrace.kernel.message import CommandMeta, EventMeta
 
 ID = command_id(1)
 IDS = [ID, *map(command_id, range(2, 6)), ID.upper(), "", "no-uuid", ID[:-1], ID + "0", ID.replace("-", "0")]
@@ -88,13 +101,14 @@ def told(answer: Answer) -> tuple[Any, ...]:
     return bare, repr(answer.set_aside), repr(answer.parked)
 
 
-def two_desks() -> tuple[Desk, Desk]:
-    """One that takes the short way where it can, and one that never does."""
+def two_desks(newest: bytes | None = None, codec: Codec | None = None) -> tuple[Desk, Desk]:
+    """One that takes the short way where it can, and one that never does; `newest` is what they know of "a"."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partition, "shortcut", lambda *_: no_shortcut)
-        long = bell_desk()
-        patch.setattr(partition, "shortcut", shortcut)
-        return bell_desk(), long
+        desks = [Desk(bells, codec or bell_codec()) for _ in range(2)]
+        for desk, way in zip(desks, (shortcut, lambda *_: no_shortcut), strict=True):
+            patch.setattr(partition, "shortcut", way)
+            desk.partition.restore({} if newest is None else {"a": newest})
+    return desks[0], desks[1]
 
 
 def put(desks: tuple[Desk, Desk], sent: Sent) -> None:
@@ -107,6 +121,11 @@ def put(desks: tuple[Desk, Desk], sent: Sent) -> None:
     assert short.partition.log_time == long.partition.log_time
 
 
+def remembered(desk: Desk) -> dict[str, Versioned]:
+    """The aggregates, whatever form they are kept in."""
+    return {name: desk.partition._touch(name) for name in desk.partition._memory.aggregates}
+
+
 def end(desks: tuple[Desk, Desk], how: str) -> None:
     for desk in desks:
         desk.commit() if how == "commit" else desk.discard()
@@ -117,7 +136,7 @@ def compare(desks: tuple[Desk, Desk]) -> None:
     short, long = desks
     assert (short.events, short.outcomes, short.parked == []) == (long.events, long.outcomes, long.parked == [])
     assert short.partition.held == long.partition.held
-    assert short.partition._memory.aggregates == long.partition._memory.aggregates
+    assert remembered(short) == remembered(long)
     assert short.partition._memory.window.generations == long.partition._memory.window.generations
 
 
@@ -144,6 +163,36 @@ def test_whatever_comes_is_answered_alike_both_ways(coming: list[tuple[Sent, str
     compare(desks)
 
 
+@given(st.integers(PREFIX_LENGTH + 1, 250), st.binary(max_size=2))  # behind its schema id and its version
+def test_an_aggregate_whose_newest_event_is_damaged_is_answered_alike_both_ways(place: int, instead: bytes) -> None:
+    frame = newest_event(bell_codec())
+    damaged = two_desks(frame[:place] + instead + frame[place + 1 :])
+    key, value = Sent().record(START)
+    assert told(damaged[0].put(key, value)) == told(damaged[1].put(key, value))
+
+
+@pytest.mark.parametrize("more", [{"actor": "x" * (MAX_META_BYTES + 1)}, {"state": Bell(3, "x" * MAX_RECORD_BYTES)}])
+def test_an_aggregate_whose_newest_event_is_too_large_is_answered_alike_both_ways(more: dict[str, Any]) -> None:
+    desks = two_desks(newest_event(bell_codec(), **more))
+    put(desks, Sent(body=Touch()))
+    end(desks, "commit")
+    assert [len(desk.parked) for desk in desks] == [1, 1]
+
+
+def test_an_aggregate_whose_newest_event_is_of_an_older_version_is_answered_alike_both_ways() -> None:
+    first, today = codecs_of_two_versions()
+    desks = two_desks(newest_event(first, state=YoungBell(3)), today)
+    put(desks, Sent())
+    end(desks, "commit")
+    compare(desks)
+    assert remembered(desks[0]) == {"a": Versioned(8, Bell(4))}
+
+
+def newest_event(codec: Codec, actor: str = "ann", state: Any = Bell(3)) -> bytes:  # noqa: B008 - it is frozen
+    meta = EventMeta(7, "bells/a/7", "a", START, ID, 5, "correlation", ID, actor, WRITER)
+    return codec.encode(Rang(3), meta, state)
+
+
 @pytest.mark.skipif(COMPILED is None, reason="no C compiler was there when the package was built")
 @pytest.mark.parametrize(
     ("command", "meta"),
@@ -164,7 +213,7 @@ def test_what_is_accepted_goes_the_short_way(command: Any, meta: dict[str, Any],
 
 def test_an_aggregate_that_was_restored_goes_the_short_way_from_its_first_command(way: str) -> None:
     desk = bell_desk()
-    desk.ask("a", Ring(2))
+    desk.ask("a", Ring(2), actor="ann", correlation_id="c")
     desk.commit()
     later = desk.successor()
     meta = CommandMeta(command_id=command_id(9), aggregate_id="a", expected_version=2)

@@ -20,6 +20,7 @@ cdef struct Output:
     bint is_moved  # off the stack, where it began
 
 
+cdef int64_t long_at(bytes frame, Py_ssize_t place) except? -1
 cdef int make_room(Output *out, Py_ssize_t size) except -1
 cdef int write_text(Output *out, object value) except -1
 
@@ -63,6 +64,7 @@ cdef class Reader:
     cdef object plain
 
     cpdef object read(self, object frame, Py_ssize_t place)
+    cpdef object last_of(self, bytes frame, Py_ssize_t place, Py_ssize_t longest)
 
 
 cdef class Writer:

@@ -3,9 +3,12 @@ from typing import Any
 
 from headrace.avro.straight.shape import Record
 
+class Unusual(Exception): ...  # noqa: N818
+
 class Reader:
     def __init__(self, shapes: Sequence[Record | None], plain: Callable[[bytes, int], tuple[Any, ...]]) -> None: ...
     def read(self, frame: bytes, place: int) -> tuple[Any, ...]: ...
+    def last_of(self, frame: bytes, place: int, longest: int) -> Any: ...
 
 class Writer:
     def __init__(

@@ -90,6 +90,14 @@ cdef inline int64_t read_long(Input *given) except? -1:
     raise Unusual
 
 
+cdef int64_t long_at(bytes frame, Py_ssize_t place) except? -1:
+    """The number at a place."""
+    cdef Input given
+    given.at = <const unsigned char *>PyBytes_AS_STRING(frame) + place
+    given.end = given.at + PyBytes_GET_SIZE(frame) - place
+    return read_long(&given)
+
+
 cdef inline const char *read_span(Input *given, Py_ssize_t *size) except NULL:
     cdef int64_t length = read_long(given)
     cdef const char *begin = <const char *>given.at
@@ -191,6 +199,11 @@ cdef class Node:
 
     cdef object read(self, Input *given):
         raise Unusual
+
+    cdef int skip(self, Input *given) except -1:
+        """Go on behind it, and let nothing pass that `read` would not."""
+        self.read(given)
+        return 0
 
     cdef int write(self, Output *out, object value) except -1:
         raise Unusual
@@ -327,6 +340,16 @@ cdef class Text(Node):
     cdef object read(self, Input *given):
         return read_text(given)
 
+    cdef int skip(self, Input *given) except -1:
+        cdef Py_ssize_t size = 0, place
+        cdef const char *begin = read_span(given, &size)
+        cdef char seen = 0
+        for place in range(size):
+            seen |= begin[place]
+        if seen < 0:
+            raise Unusual  # more than ASCII, which may be no text
+        return 0
+
     cdef int write(self, Output *out, object value) except -1:
         return write_text(out, value)
 
@@ -339,6 +362,11 @@ cdef class Bytes(Node):
         cdef Py_ssize_t size = 0
         cdef const char *begin = read_span(given, &size)
         return PyBytes_FromStringAndSize(begin, size)
+
+    cdef int skip(self, Input *given) except -1:
+        cdef Py_ssize_t size = 0
+        read_span(given, &size)
+        return 0
 
     cdef int write(self, Output *out, object value) except -1:
         if not PyBytes_CheckExact(value):
@@ -447,6 +475,7 @@ cdef class Record(Node):
     cdef tuple members, attributes, names
     cdef Places places, slots
     cdef size_t positional
+    cdef bint has_rules
 
     def __init__(self, shape):
         called = [name for name, _ in shape.call]
@@ -457,6 +486,7 @@ cdef class Record(Node):
         self.slots = slots_of(self.cls, self.attributes)
         self.names = tuple([name for name, by_name in shape.call if by_name]) or None
         self.positional = len([name for name, by_name in shape.call if not by_name])
+        self.has_rules = hasattr(self.cls, "__post_init__")
 
     cdef object read(self, Input *given):
         cdef Py_ssize_t count = PyTuple_GET_SIZE(self.members), number
@@ -472,6 +502,15 @@ cdef class Record(Node):
             self.positional,
             NULL if self.names is None else <PyObject *>self.names,
         )
+
+    cdef int skip(self, Input *given) except -1:
+        cdef Py_ssize_t number
+        if self.has_rules:
+            self.read(given)
+            return 0
+        for number in range(PyTuple_GET_SIZE(self.members)):
+            (<Node>PyTuple_GET_ITEM(self.members, number)).skip(given)
+        return 0
 
     cdef int write(self, Output *out, object value) except -1:
         cdef Py_ssize_t count = PyTuple_GET_SIZE(self.members), number
@@ -513,6 +552,17 @@ cdef class Items(Node):
                 count -= 1
             count = read_long(given)
         return tuple(found) if self.is_tuple else found
+
+    cdef int skip(self, Input *given) except -1:
+        cdef int64_t count = read_long(given)
+        while count:
+            if count < 0 or count > given.end - given.at:
+                raise Unusual
+            while count:
+                self.item.skip(given)
+                count -= 1
+            count = read_long(given)
+        return 0
 
     cdef int write(self, Output *out, object value) except -1:
         if not PyList_CheckExact(value) and not PyTuple_CheckExact(value):
@@ -576,10 +626,16 @@ cdef class Union(Node):
         self.is_nullable = self.null >= 0 and len(self.branches) == 2
 
     cdef object read(self, Input *given):
+        return self.branch(given).read(given)
+
+    cdef int skip(self, Input *given) except -1:
+        return self.branch(given).skip(given)
+
+    cdef Node branch(self, Input *given):
         cdef int64_t index = read_long(given)
         if index < 0 or index >= PyTuple_GET_SIZE(self.branches):
             raise Unusual
-        return (<Node>PyTuple_GET_ITEM(self.branches, <Py_ssize_t>index)).read(given)
+        return <Node>PyTuple_GET_ITEM(self.branches, <Py_ssize_t>index)
 
     cdef int write(self, Output *out, object value) except -1:
         cdef int64_t index
@@ -668,6 +724,22 @@ cdef class Reader:
                 PyTuple_SET_ITEM(found, 2 * number + 1, after)
         except Exception:
             return self.plain(frame, place)
+        return found
+
+
+    cpdef object last_of(self, bytes frame, Py_ssize_t place, Py_ssize_t longest):
+        """The last of several records, the first of which is over by `longest`; raises what is left to Python."""
+        cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(frame)
+        cdef Py_ssize_t last = PyTuple_GET_SIZE(self.nodes) - 1, number
+        cdef Input given
+        given.at, given.end = begin + place, begin + PyBytes_GET_SIZE(frame)
+        for number in range(last):
+            (<Node?>PyTuple_GET_ITEM(self.nodes, number)).skip(&given)
+            if number == 0 and given.at - begin > longest:
+                raise Unusual
+        found = (<Node?>PyTuple_GET_ITEM(self.nodes, last)).read(&given)
+        if given.at != given.end:
+            raise Unusual
         return found
 
 

@@ -15,7 +15,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcmp
 
 from headrace.avro.compiled cimport (
-    begin, Output, Places, Reader, ROOM, slots_of, Span, write_long, write_span, write_text, Writer,
+    begin, long_at, Output, Places, Reader, ROOM, slots_of, Span, write_long, write_span, write_text, Writer,
 )
 
 from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES, PREFIX_LENGTH
@@ -25,7 +25,7 @@ from headrace.handler.memory import Versioned
 from headrace.handler.replies import ACCEPTANCE, FALSE, MAX_EVENT_BYTES, NULL as NONE_GIVEN, Answer
 from headrace.handler.window import SKEW_MS
 from headrace.kernel.errors import Rejected
-from headrace.kernel.message import CommandMeta, EventMeta
+from headrace.kernel.message import CommandMeta
 
 cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object mapping, object key) except? NULL
@@ -38,7 +38,7 @@ cdef enum:
     DIGITS = 20
     # What is written beside texts that may be long: a command's id, a hash, numbers, the lengths of texts.
     NUMBERS = 250
-    # The places in META, VERSIONED and EVENT_META.
+    # The places in META and in VERSIONED.
     COMMAND_ID = 0
     NAME = 1
     EXPECTED_VERSION = 2
@@ -67,7 +67,6 @@ cdef Places META = slots_of(
     ("command_id", "aggregate_id", "expected_version", "issued_at", "actor", "correlation_id", "causation_id"),
 )
 cdef Places VERSIONED = slots_of(Versioned, ("version", "state"))
-cdef Places EVENT_META = slots_of(EventMeta, ("version",))
 
 
 cdef inline object slot(object whole, Places places, Py_ssize_t number):
@@ -157,12 +156,15 @@ cdef class Accepting:
     """One partition's; `kinds` are by the first bytes of a command, `writers` by the class of an event.
 
     `readers`, of events, are by the first bytes of one. `memory` is the partition's own, and changed here as it changes
-    itself. Nothing here leads back to the partition: the memory of one that is given up must be free at once.
+    itself, but that an aggregate is kept as its newest event was written. Bytes lie in one place and are nothing to the
+    collector; what they decode to is many small objects, and to find those once they have left the caches takes longer
+    than to make them anew. Nothing here leads back to the partition: the memory of one that is given up must be free at
+    once.
     """
 
     cdef dict kinds, writers, readers, aggregates
     cdef list generations, before
-    cdef object decide, evolve, decode, refuse_bad_key, replies, blank
+    cdef object decide, evolve, decode, refuse_bad_key, replies, initial
     cdef Writer write_outcome
     cdef bytes begin_of_id, writer
     cdef int64_t oldest_ms
@@ -173,7 +175,7 @@ cdef class Accepting:
         self.begin_of_id, self.decide, self.evolve = f"{aggregate.name}/".encode(), aggregate.decide, aggregate.evolve
         self.refuse_bad_key, self.oldest_ms = admission.refuse_bad_key, admission.span_ms - SKEW
         self.decode, self.replies, self.writer = decode, replies, replies.writer
-        self.blank = versioned(0, aggregate.initial)
+        self.initial = aggregate.initial
         self.aggregates, self.generations, self.before = memory.aggregates, memory.window.generations, memory.before
 
     def answer(self, key, value, int64_t offset, int64_t at):
@@ -186,6 +188,7 @@ cdef class Accepting:
         cdef dict younger, older
         cdef bytes body_hash
         cdef tuple verdict = ACCEPTED
+        cdef int64_t version = 0
         begin(&out, room)
         try:
             kind = self.kind_of(value)
@@ -195,23 +198,20 @@ cdef class Accepting:
             if PyDict_Contains(younger, command_id) or PyDict_Contains(older, command_id):
                 return None
             known, told = or_none(PyDict_GetItemWithError(self.aggregates, name)), kind.told
-            after = now = self.now(known)
-            self.admit(key, meta, slot(now, VERSIONED, VERSION), at)
+            state = self.state_of(known, &version)
+            self.admit(key, meta, version, at)
             ask(&out, meta, offset, at, &asked, PyBytes_GET_SIZE(self.begin_of_id))
             try:
-                after = self.decide_on(out, &asked, body, now, at, frames)
+                self.decide_on(out, &asked, body, state, version, at, frames)
+                version += len(frames)
             except rejected as refusal:
                 frames.clear()
                 verdict, told = self.replies.refused_as(refusal, kind.told[0])
-            outcome = self.outcome_of(
-                out, &asked, kind, body_hash, verdict, slot(after, VERSIONED, VERSION), len(frames)
-            )
+            outcome = self.outcome_of(out, &asked, kind, body_hash, verdict, version, len(frames))
         except Exception:
             return None
         if frames:
-            put(self.before, self.aggregates, name, known, after)
-        elif known is not None and known is not now:
-            self.aggregates[name] = now  # that it is decoded is no change
+            put(self.before, self.aggregates, name, known, (<tuple>frames[len(frames) - 1])[1])
         put(self.before, younger, command_id, None, outcome)
         tally = self.replies.told
         tally.commands.append(told)
@@ -219,39 +219,44 @@ cdef class Accepting:
             tally.events.append(event_kind)
         return answer_of(name, frames, outcome)
 
-    cdef object decide_on(self, Output out, Asked *asked, body, now, int64_t at, list frames):
-        """The aggregate after the command, whose events are put among the frames; raises what the domain does."""
-        cdef list events = self.decide(body, slot(now, VERSIONED, STATE), at)
-        after = now
+    cdef int decide_on(
+        self, Output out, Asked *asked, body, state, int64_t version, int64_t at, list frames
+    ) except -1:
+        """Put the events of a command among the frames; raises what the domain does."""
+        cdef list events = self.decide(body, state, at)
         for event in events:
-            state = self.evolve(slot(after, VERSIONED, STATE), event)
-            after = versioned(slot(after, VERSIONED, VERSION) + 1, state)
+            state = self.evolve(state, event)
+            version += 1
             event_kind, writer = self.writers[type(event)]
-            frames.append((event_kind, self.frame_of(out, asked, <Writer?>writer, event, after)))
-        return after
+            frames.append((event_kind, self.frame_of(out, asked, <Writer?>writer, event, state, version)))
+        return 0
 
     cdef Kind kind_of(self, value):
         if not PyBytes_CheckExact(value) or PyBytes_GET_SIZE(value) < PREFIX:
             raise Unusual
         return self.kinds[PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PREFIX)]
 
-    cdef object now(self, known):
-        """The aggregate as it is, the batch under way included."""
+    cdef object state_of(self, known, int64_t *version):
+        """The aggregate's state and version, the batch under way included."""
+        cdef bytes frame
+        cdef PyObject *reader
+        if known is None:
+            return self.initial
         if type(known) is versioned:
-            return known
-        return self.blank if known is None else self.read(known)
-
-    cdef object read(self, bytes frame):
-        """The aggregate as its newest event has it; what is accepted now takes that one's place."""
-        cdef PyObject *reader = PyDict_GetItemWithError(self.readers, frame[:PREFIX])
-        cdef tuple found
+            version[0] = slot(known, VERSIONED, VERSION)
+            return slot(known, VERSIONED, STATE)
+        frame = known
+        reader = PyDict_GetItemWithError(self.readers, frame[:PREFIX])
         if reader == NULL:
             record = self.decode(frame)
-            return versioned(record.meta.version, record.state)
-        found = parts_of(<Reader>reader, frame)
-        return versioned(slot(found[0], EVENT_META, VERSION), found[4])
+            version[0] = record.meta.version
+            return record.state
+        if PyBytes_GET_SIZE(frame) > LARGEST_RECORD:
+            raise Unusual
+        version[0] = long_at(frame, PREFIX)
+        return (<Reader>reader).last_of(frame, PREFIX, LARGEST_META)
 
-    cdef int admit(self, key, meta, version, int64_t at) except -1:
+    cdef int admit(self, key, meta, int64_t version, int64_t at) except -1:
         """Go on with what admission lets pass, and with no more than that."""
         cdef int64_t issued
         name, issued_at = slot(meta, META, NAME), slot(meta, META, ISSUED_AT)
@@ -278,10 +283,9 @@ cdef class Accepting:
             raise Unusual
         return 0
 
-    cdef bytes frame_of(self, Output out, Asked *asked, Writer writer, event, after):
+    cdef bytes frame_of(self, Output out, Asked *asked, Writer writer, event, state, int64_t version):
         """An event with the aggregate after it. What is put into the room here is over with the next event."""
         cdef Span spans[10]
-        cdef int64_t version = slot(after, VERSIONED, VERSION)
         cdef char digits[DIGITS]
         cdef bytes frame
         cdef Py_ssize_t count = digits_of(version, digits)
@@ -297,7 +301,7 @@ cdef class Accepting:
         spans[2], spans[3], spans[4], spans[5] = asked.name, asked.when, asked.command_id, asked.where
         spans[6], spans[7], spans[8] = asked.correlation_id, asked.causation_id, asked.actor
         spans[9] = span_of(self.writer)
-        frame = writer.write_spans(spans, event, slot(after, VERSIONED, STATE))
+        frame = writer.write_spans(spans, event, state)
         if PyBytes_GET_SIZE(frame) > LARGEST_EVENT:
             raise Unusual
         return frame
@@ -333,24 +337,18 @@ cdef inline int put(list before, dict whole, key, known, value) except -1:
     return 0
 
 
-cdef tuple parts_of(Reader reader, bytes frame):
-    """Meta, body and state, each with the place behind it, of a record within the bounds of `Codec.decode`."""
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(frame)
+cdef tuple asked_of(Kind kind, bytes frame):
+    """A command's meta and body, and what it is compared by with another of its id."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(frame), start
     cdef tuple found
     if size > LARGEST_RECORD:
         raise Unusual
-    found = reader.read(frame, PREFIX)
-    if found[1] > LARGEST_META or found[5] != size:
+    found = kind.reader.read(frame, PREFIX)
+    start = found[1]
+    if start > LARGEST_META or found[5] != size:
         raise Unusual
-    return found
-
-
-cdef tuple asked_of(Kind kind, bytes frame):
-    """A command's meta and body, and what it is compared by with another of its id."""
-    cdef tuple found = parts_of(kind.reader, frame)
-    cdef Py_ssize_t start = found[1]
     digest = kind.digest.copy()
-    digest.update(PyBytes_FromStringAndSize(PyBytes_AS_STRING(frame) + start, PyBytes_GET_SIZE(frame) - start))
+    digest.update(PyBytes_FromStringAndSize(PyBytes_AS_STRING(frame) + start, size - start))
     return found[0], found[2], digest.digest()
 
 

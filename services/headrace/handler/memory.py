@@ -19,7 +19,7 @@ class Versioned(Struct, frozen=True, gc=False):
 
 
 class Memory:
-    """The aggregates by name, each undecoded until it is touched, and the window of first outcomes.
+    """The aggregates by name, each as its newest event was written or decoded, and the window of first outcomes.
 
     `before` has three entries for each change of a batch, in order: the dict that was changed, the key, and what was
     there, None for nothing.
