@@ -9,6 +9,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCES: Final = (
     "services/headrace/avro/compiled.pyx",
     "services/headrace/handler/accepting.pyx",
+    "services/headrace/handler/asked.pyx",
     "services/headrace/postgres/packing.pyx",
 )
 VARIABLE: Final = "HEADRACE_BUILD_CODEC"

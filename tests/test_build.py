@@ -56,5 +56,6 @@ def test_with_a_compiler_the_wheel_has_the_codec_and_is_for_this_python_alone(tm
     assert sorted(name.partition(".")[0] for name in compiled) == [
         "headrace/avro/compiled",
         "headrace/handler/accepting",
+        "headrace/handler/asked",
         "headrace/postgres/packing",
     ]

@@ -25,7 +25,7 @@ from headrace.avro.functions import COMPILED, PYTHON
 from headrace.handler import partition
 from headrace.handler.memory import Versioned
 from headrace.handler.replies import MAX_EVENT_BYTES, Answer
-from headrace.handler.shortcut import no_shortcut, shortcut
+from headrace.handler.shortcut import META, no_shortcut, shortcut
 from headrace.handler.window import SKEW_MS
 from headrace.kernel.message import CommandMeta, EventMeta
 
@@ -163,6 +163,44 @@ def test_whatever_comes_is_answered_alike_both_ways(coming: list[tuple[Sent, str
     compare(desks)
 
 
+@given(SENT, st.integers(PREFIX_LENGTH, 250), st.binary(max_size=3))
+def test_a_damaged_command_is_answered_alike_both_ways(sent: Sent, place: int, instead: bytes) -> None:
+    key, value = sent.record(START)
+    put_as_it_is(key, value[:place] + instead + value[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        (b"H" + ID.encode(), b"\xc8\x00" + ID.encode()),  # a length in a byte more than it takes
+        (b"\x02a", b"\x82\x00a"),
+        (b"\x02a", b"\x82\x80\x00a"),
+        (b"\x02a", b"\x03a"),  # less than none
+        (b"\x02\x06ann", b"\x02\x86\x00ann"),
+        (b"\x02\x06ann", b"\x82\x00\x06ann"),
+        (b"\x02\x06ann", b"\x01\x06ann"),
+        (b"\x02\x06ann", b"\x04\x06ann"),
+        (b"\x02\x06ann", b"\x80\x00"),
+        (b"ann\x00", b"ann\x04"),  # neither null nor a text
+        (b"\x02\x0a", b"\x02\x8a\x00"),  # the version that is expected
+        (b"\x02\x0a", b"\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+        (b"\x02\x0a", b"\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+    ],
+)
+def test_what_is_written_as_nobody_writes_it_is_answered_alike_both_ways(written: bytes, instead: bytes) -> None:
+    key, value = Sent(actor="ann", expected_version=5).record(START)
+    assert value.count(written) == 1
+    put_as_it_is(key, value.replace(written, instead))
+
+
+def put_as_it_is(key: bytes | None, value: bytes) -> None:
+    desks = two_desks(newest_event(bell_codec(), version=5))
+    first, second = (told(desk.put(key, value)) for desk in desks)
+    assert first == second
+    end(desks, "commit")
+    compare(desks)
+
+
 @given(st.integers(PREFIX_LENGTH + 1, 250), st.binary(max_size=2))  # behind its schema id and its version
 def test_an_aggregate_whose_newest_event_is_damaged_is_answered_alike_both_ways(place: int, instead: bytes) -> None:
     frame = newest_event(bell_codec())
@@ -188,8 +226,8 @@ def test_an_aggregate_whose_newest_event_is_of_an_older_version_is_answered_alik
     assert remembered(desks[0]) == {"a": Versioned(8, Bell(4))}
 
 
-def newest_event(codec: Codec, actor: str = "ann", state: Any = Bell(3)) -> bytes:  # noqa: B008 - it is frozen
-    meta = EventMeta(7, "bells/a/7", "a", START, ID, 5, "correlation", ID, actor, WRITER)
+def newest_event(codec: Codec, actor: str = "ann", state: Any = Bell(3), version: int = 7) -> bytes:  # noqa: B008
+    meta = EventMeta(version, f"bells/a/{version}", "a", START, ID, 5, "correlation", ID, actor, WRITER)
     return codec.encode(Rang(3), meta, state)
 
 
@@ -223,6 +261,12 @@ def test_an_aggregate_that_was_restored_goes_the_short_way_from_its_first_comman
         b"a", bell_codec().encode(Ring(1), structs.replace(meta, command_id=command_id(10), expected_version=None))
     )
     assert later.partition._version("a") == (4 if answer else 3)
+
+
+def test_a_command_whose_meta_is_laid_out_otherwise_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.handler.shortcut.META", META[::-1])
+    command = bell_codec().encode(Ring(1), CommandMeta(command_id=command_id(1), aggregate_id="a"))
+    assert bell_desk().partition._shortcut(b"a", command, 0, START) is None
 
 
 def test_a_codec_in_python_has_no_short_way() -> None:

@@ -64,6 +64,7 @@ cdef class Reader:
     cdef object plain
 
     cpdef object read(self, object frame, Py_ssize_t place)
+    cdef object one_of(self, Py_ssize_t number, bytes frame, Py_ssize_t place)
     cpdef object last_of(self, bytes frame, Py_ssize_t place, Py_ssize_t longest)
 
 

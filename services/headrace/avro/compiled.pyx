@@ -737,7 +737,14 @@ cdef class Reader:
             (<Node?>PyTuple_GET_ITEM(self.nodes, number)).skip(&given)
             if number == 0 and given.at - begin > longest:
                 raise Unusual
-        found = (<Node?>PyTuple_GET_ITEM(self.nodes, last)).read(&given)
+        return self.one_of(last, frame, given.at - begin)
+
+    cdef object one_of(self, Py_ssize_t number, bytes frame, Py_ssize_t place):
+        """The record of that number, which lies at that place and ends the frame; likewise."""
+        cdef Input given
+        given.at = <const unsigned char *>PyBytes_AS_STRING(frame) + place
+        given.end = given.at + PyBytes_GET_SIZE(frame) - place
+        found = (<Node?>PyTuple_GET_ITEM(self.nodes, number)).read(&given)
         if given.at != given.end:
             raise Unusual
         return found
