@@ -342,11 +342,11 @@ cdef class Text(Node):
 
     cdef int skip(self, Input *given) except -1:
         cdef Py_ssize_t size = 0, place
-        cdef const char *begin = read_span(given, &size)
-        cdef char seen = 0
+        cdef const unsigned char *begin = <const unsigned char *>read_span(given, &size)
+        cdef unsigned char seen = 0
         for place in range(size):
             seen |= begin[place]
-        if seen < 0:
+        if seen >= 0x80:
             raise Unusual  # more than ASCII, which may be no text
         return 0
 
@@ -725,7 +725,6 @@ cdef class Reader:
         except Exception:
             return self.plain(frame, place)
         return found
-
 
     cpdef object last_of(self, bytes frame, Py_ssize_t place, Py_ssize_t longest):
         """The last of several records, the first of which is over by `longest`; raises what is left to Python."""

@@ -21,7 +21,8 @@ cdef Py_ssize_t LARGEST_RECORD = MAX_RECORD_BYTES
 cdef Py_ssize_t read_meta(bytes frame, Asked *asked) except -1:
     """A command's meta, as `shortcut.META` says that it is laid out; returns the place behind it."""
     cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(frame)
-    cdef const unsigned char *end = begin + PyBytes_GET_SIZE(frame), *at = begin + PREFIX
+    cdef const unsigned char *end = begin + PyBytes_GET_SIZE(frame)
+    cdef const unsigned char *at = begin + PREFIX
     if PyBytes_GET_SIZE(frame) > LARGEST_RECORD:
         raise Unusual
     at = take_text(at, end, &asked.command_id)
