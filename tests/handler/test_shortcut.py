@@ -114,10 +114,15 @@ def two_desks(newest: bytes | None = None, codec: Codec | None = None) -> tuple[
 def put(desks: tuple[Desk, Desk], sent: Sent) -> None:
     """Hand it in at both, and compare what they say and how they stand."""
     short, long = desks
-    key, value = sent.record(short.at + 1)
+    hand_in(desks, *sent.record(short.at + 1))
+    assert short.partition._version(sent.name) == long.partition._version(sent.name)
+
+
+def hand_in(desks: tuple[Desk, Desk], key: bytes | None, value: bytes) -> None:
+    """The same for a record that may be none."""
+    short, long = desks
     assert told(short.put(key, value)) == told(long.put(key, value))
     assert short.partition._replies.told == long.partition._replies.told
-    assert short.partition._version(sent.name) == long.partition._version(sent.name)
     assert short.partition.log_time == long.partition.log_time
 
 
@@ -195,8 +200,7 @@ def test_what_is_written_as_nobody_writes_it_is_answered_alike_both_ways(written
 
 def put_as_it_is(key: bytes | None, value: bytes) -> None:
     desks = two_desks(newest_event(bell_codec(), version=5))
-    first, second = (told(desk.put(key, value)) for desk in desks)
-    assert first == second
+    hand_in(desks, key, value)
     end(desks, "commit")
     compare(desks)
 
@@ -205,8 +209,7 @@ def put_as_it_is(key: bytes | None, value: bytes) -> None:
 def test_an_aggregate_whose_newest_event_is_damaged_is_answered_alike_both_ways(place: int, instead: bytes) -> None:
     frame = newest_event(bell_codec())
     damaged = two_desks(frame[:place] + instead + frame[place + 1 :])
-    key, value = Sent().record(START)
-    assert told(damaged[0].put(key, value)) == told(damaged[1].put(key, value))
+    hand_in(damaged, *Sent().record(START))
 
 
 @pytest.mark.parametrize("more", [{"actor": "x" * (MAX_META_BYTES + 1)}, {"state": Bell(3, "x" * MAX_RECORD_BYTES)}])

@@ -74,6 +74,14 @@ cdef struct Input:
     const unsigned char *end
 
 
+cdef inline Input input_from(object frame, Py_ssize_t place) noexcept:
+    """What a frame of bytes has from a place on."""
+    cdef Input given
+    given.at = <const unsigned char *>PyBytes_AS_STRING(frame) + place
+    given.end = given.at + PyBytes_GET_SIZE(frame) - place
+    return given
+
+
 cdef inline int64_t read_long(Input *given) except? -1:
     cdef uint64_t number = 0
     cdef unsigned int shift = 0
@@ -90,11 +98,17 @@ cdef inline int64_t read_long(Input *given) except? -1:
     raise Unusual
 
 
+cdef inline int64_t read_count(Input *given) except? -1:
+    """How many items a block has; what takes no bytes is refused elsewhere, so no more than there are bytes left."""
+    cdef int64_t count = read_long(given)
+    if count < 0 or count > given.end - given.at:
+        raise Unusual
+    return count
+
+
 cdef int64_t long_at(bytes frame, Py_ssize_t place) except? -1:
     """The number at a place."""
-    cdef Input given
-    given.at = <const unsigned char *>PyBytes_AS_STRING(frame) + place
-    given.end = given.at + PyBytes_GET_SIZE(frame) - place
+    cdef Input given = input_from(frame, place)
     return read_long(&given)
 
 
@@ -543,25 +557,21 @@ cdef class Items(Node):
 
     cdef object read(self, Input *given):
         cdef list found = []
-        cdef int64_t count = read_long(given)
+        cdef int64_t count = read_count(given)
         while count:
-            if count < 0 or count > given.end - given.at:
-                raise Unusual
             while count:
                 found.append(self.item.read(given))
                 count -= 1
-            count = read_long(given)
+            count = read_count(given)
         return tuple(found) if self.is_tuple else found
 
     cdef int skip(self, Input *given) except -1:
-        cdef int64_t count = read_long(given)
+        cdef int64_t count = read_count(given)
         while count:
-            if count < 0 or count > given.end - given.at:
-                raise Unusual
             while count:
                 self.item.skip(given)
                 count -= 1
-            count = read_long(given)
+            count = read_count(given)
         return 0
 
     cdef int write(self, Output *out, object value) except -1:
@@ -585,15 +595,13 @@ cdef class Pairs(Node):
 
     cdef object read(self, Input *given):
         cdef dict found = {}
-        cdef int64_t count = read_long(given)
+        cdef int64_t count = read_count(given)
         while count:
-            if count < 0 or count > given.end - given.at:
-                raise Unusual
             while count:
                 key = read_text(given)
                 found[key] = self.value.read(given)
                 count -= 1
-            count = read_long(given)
+            count = read_count(given)
         return found
 
     cdef int write(self, Output *out, object value) except -1:
@@ -709,9 +717,7 @@ cdef class Reader:
         cdef object value, after  # objects, since a tuple takes over a reference to each
         if not PyBytes_CheckExact(frame) or not 0 <= place <= PyBytes_GET_SIZE(frame):
             return self.plain(frame, place)
-        begin = <const unsigned char *>PyBytes_AS_STRING(frame)
-        given.at = begin + place
-        given.end = begin + PyBytes_GET_SIZE(frame)
+        given, begin = input_from(frame, place), <const unsigned char *>PyBytes_AS_STRING(frame)
         try:
             found = PyTuple_New(2 * count)
             for number in range(count):
@@ -730,8 +736,7 @@ cdef class Reader:
         """The last of several records, the first of which is over by `longest`; raises what is left to Python."""
         cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(frame)
         cdef Py_ssize_t last = PyTuple_GET_SIZE(self.nodes) - 1, number
-        cdef Input given
-        given.at, given.end = begin + place, begin + PyBytes_GET_SIZE(frame)
+        cdef Input given = input_from(frame, place)
         for number in range(last):
             (<Node?>PyTuple_GET_ITEM(self.nodes, number)).skip(&given)
             if number == 0 and given.at - begin > longest:
@@ -740,9 +745,7 @@ cdef class Reader:
 
     cdef object one_of(self, Py_ssize_t number, bytes frame, Py_ssize_t place):
         """The record of that number, which lies at that place and ends the frame; likewise."""
-        cdef Input given
-        given.at = <const unsigned char *>PyBytes_AS_STRING(frame) + place
-        given.end = given.at + PyBytes_GET_SIZE(frame) - place
+        cdef Input given = input_from(frame, place)
         found = (<Node?>PyTuple_GET_ITEM(self.nodes, number)).read(&given)
         if given.at != given.end:
             raise Unusual

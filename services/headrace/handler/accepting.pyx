@@ -175,9 +175,9 @@ cdef class Accepting:
         return 0
 
     cdef Kind kind_of(self, value):
-        if not PyBytes_CheckExact(value) or PyBytes_GET_SIZE(value) < PREFIX:
+        if not PyBytes_CheckExact(value):
             raise Unusual
-        return self.kinds[PyBytes_FromStringAndSize(PyBytes_AS_STRING(value), PREFIX)]
+        return self.kinds[prefix_of(value)]
 
     cdef object state_of(self, known, int64_t *version):
         """The aggregate's state and version, the batch under way included."""
@@ -189,13 +189,11 @@ cdef class Accepting:
             version[0] = slot(known, VERSIONED, VERSION)
             return slot(known, VERSIONED, STATE)
         frame = known
-        reader = PyDict_GetItemWithError(self.readers, frame[:PREFIX])
+        reader = PyDict_GetItemWithError(self.readers, prefix_of(frame))
         if reader == NULL:
             record = self.decode(frame)
             version[0] = record.meta.version
             return record.state
-        if PyBytes_GET_SIZE(frame) > LARGEST_RECORD:
-            raise Unusual
         version[0] = long_at(frame, PREFIX)
         return (<Reader>reader).last_of(frame, PREFIX, LARGEST_META)
 
@@ -262,6 +260,13 @@ cdef class Accepting:
         spans[11], spans[12] = span_of(NOT_REPEATED), asked.actor.written
         spans[13], spans[14] = cause_of(asked, &asked.correlation_id), cause_of(asked, &asked.causation_id)
         return self.write_outcome.write_spans(spans, None, None)
+
+
+cdef inline bytes prefix_of(bytes frame):
+    """What a record begins with, which is neither shorter nor longer than `Codec.decode` takes it."""
+    if not PREFIX <= PyBytes_GET_SIZE(frame) <= LARGEST_RECORD:
+        raise Unusual
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(frame), PREFIX)
 
 
 cdef inline object or_none(PyObject *found):

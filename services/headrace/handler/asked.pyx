@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t
 
 from headrace.avro.compiled cimport long_at, Span
 
-from headrace.avro.codec import MAX_RECORD_BYTES, PREFIX_LENGTH
+from headrace.avro.codec import PREFIX_LENGTH
 from headrace.avro.compiled import Unusual
 
 cdef enum:
@@ -15,7 +15,6 @@ cdef enum:
     GIVEN = 2
 
 cdef Py_ssize_t PREFIX = PREFIX_LENGTH
-cdef Py_ssize_t LARGEST_RECORD = MAX_RECORD_BYTES
 
 
 cdef Py_ssize_t read_meta(bytes frame, Asked *asked) except -1:
@@ -23,8 +22,6 @@ cdef Py_ssize_t read_meta(bytes frame, Asked *asked) except -1:
     cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(frame)
     cdef const unsigned char *end = begin + PyBytes_GET_SIZE(frame)
     cdef const unsigned char *at = begin + PREFIX
-    if PyBytes_GET_SIZE(frame) > LARGEST_RECORD:
-        raise Unusual
     at = take_text(at, end, &asked.command_id)
     at = take_text(at, end, &asked.name)
     at = take_number(at, end, frame, &asked.expects, &asked.expected_version)
