@@ -226,6 +226,18 @@ def test_records_are_gathered_until_the_window_of_the_batch_before_them_is_over(
         assert len(member.seen) == begun + PARTITIONS
 
 
+def test_a_batch_that_is_kept_open_is_complete_when_it_is_full(kafka: Kafka, topic: str) -> None:
+    member = Member(kafka, topic, size=PARTITIONS, window_s=0)
+    with closing(member):
+        turn([member], lambda: len(member.seen) == PARTITIONS, "all records come")
+        member.consumer.keep_open(600)
+        late = Timer(0.5, fill, (kafka, topic))
+        late.start()
+        turn([member], lambda: len(member.seen) > PARTITIONS, "the next batch comes when it is full, and not before")
+        late.join()
+        assert len(member.seen) == 2 * PARTITIONS
+
+
 def test_batches_of_a_backlog_grow_while_they_are_done_soon(kafka: Kafka, topic: str) -> None:
     fill(kafka, topic, times=2_000)
     member = Member(kafka, topic, size=10_000, window_s=30)

@@ -130,6 +130,10 @@ class BatchConsumer:
         self._pace.begin(len(messages))
         return self._owned(messages)
 
+    def keep_open(self, seconds: float) -> None:
+        """The next batch is complete so many seconds from now at the earliest, unless it is full."""
+        self._window_ends = max(self._window_ends, time.monotonic() + seconds)
+
     def group_metadata(self) -> Any | None:
         """What fences this member's offsets in a transaction, anew for each batch; None while it is no member.
 

@@ -20,6 +20,7 @@ from headrace.observe.loop import ObservedLoop, Timing
 from headrace.observe.states import Held, total
 from headrace.settings import Settings
 from headrace.transactional.offsets import has_moved, settled_offsets
+from headrace.transactional.settling import settling_s
 
 POLL_S: Final = 0.1
 
@@ -160,6 +161,7 @@ class TransactionalLoop:
                 self._start_over(batch, touched, str(error))
                 return True
         reach("committed")
+        self._consumer.keep_open(settling_s(len(batch), time.monotonic() - timing.committing))
         self._tell(batch, touched, timing)
         return True
 
