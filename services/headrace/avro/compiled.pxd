@@ -22,7 +22,6 @@ cdef struct Output:
 
 cdef int64_t long_at(bytes frame, Py_ssize_t place) except? -1
 cdef int make_room(Output *out, Py_ssize_t size) except -1
-cdef int write_text(Output *out, object value) except -1
 
 
 cdef inline void begin(Output *out, unsigned char *room) noexcept:

@@ -10,6 +10,7 @@ from typing import Final
 FEW: Final = 1000
 """Records of a batch; the answers to more of them take longer than the marks."""
 LONGEST_S: Final = 0.02
+"""The pause that is spared."""
 
 
 def settling_s(records: int, commit_s: float) -> float:
