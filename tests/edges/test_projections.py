@@ -19,6 +19,7 @@ from headrace.orders.decider import decide, evolve
 from headrace.orders.events import OrderDelivered, OrderShipped
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
+from headrace.postgres.session import Session
 from headrace.projector.projection import Journal, ViewFold, apply
 from headrace.projector.recent import RECENT, Recent
 from headrace.projector.stored import StoredEvent
@@ -109,6 +110,7 @@ def rows_of(connection: Connection, view: View[Any]) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
+READ_SO_FAR = "SELECT seq_tup_read, idx_scan FROM pg_stat_xact_user_tables WHERE relid = %s::regclass"
 CUTS = st.sets(st.integers(1, len(LOG) - 1)).map(sorted)
 KEPT = st.sampled_from([1, 3, RECENT])
 """How many keys memory has room for: hardly any, less than there are, all."""
@@ -154,6 +156,24 @@ def test_the_journal_misses_an_event_however_the_log_is_cut(
         found = cursor.execute('SELECT "offset" FROM headrace.journal ORDER BY 1').fetchall()
         assert [offset for (offset,) in found] == [offset for offset in range(len(LOG)) if offset != lost]
     connection.rollback()
+
+
+@pytest.mark.parametrize("view", [*VIEWS, None], ids=lambda view: view.name if view else "journal")
+def test_a_table_that_grows_from_nothing_is_never_read_as_a_whole(
+    connection: Connection, database: str, view: View[Any] | None
+) -> None:
+    """Whatever is thought of it when it is empty: a plan is kept until the table is analysed, a minute later or so."""
+    session = Session(Settings(DATABASE_URL=database), "test")  # type: ignore[call-arg]
+    projection = ViewFold(session.connection, view, recent=1) if view else Journal(recent=1)
+    table = f"{view.schema}.{view.table.name}" if view else "headrace.journal"
+    with session.connection.cursor() as cursor:
+        for pair in LOG:
+            apply(projection, cursor, [pair])  # type: ignore[list-item]
+        found = cursor.execute(READ_SO_FAR, [table]).fetchone()
+    session.close()
+    assert found is not None
+    in_order, by_index = found
+    assert (in_order, by_index > 0) == (0, True)
 
 
 def refused(missing: Pair) -> AbstractContextManager[Any]:

@@ -17,16 +17,24 @@ TIMEOUTS: Final = (
     "-c statement_timeout=60s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
 )
 
+# A plan that was made while a table was empty reads all of it, for each batch, until the table is analysed.
+BY_KEY: Final = " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 
-def connect(settings: Settings, application: str, *, autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection with bounded waits; `Fault` when the server does not let us in, without the password."""
+
+def connect(
+    settings: Settings, application: str, *, autocommit: bool = False, by_key: bool = False
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection with bounded waits; `Fault` when the server does not let us in, without the password.
+
+    One `by_key` looks rows up in an index, however small their table was when it began.
+    """
     try:
         connection = psycopg.connect(
             settings.database,
             autocommit=autocommit,
             application_name=application,
             connect_timeout=CONNECT_TIMEOUT_S,
-            options=TIMEOUTS,
+            options=TIMEOUTS + BY_KEY if by_key else TIMEOUTS,
             prepare_threshold=1,
         )
     except psycopg.OperationalError as error:

@@ -41,7 +41,7 @@ class Session:
         self._is_stopping = is_stopping
         self._patience_s = patience_s
         self._autocommit = autocommit
-        self.connection: Connection = connect(settings, application, autocommit=autocommit)
+        self.connection: Connection = self._connect()
 
     def persist(
         self, transaction: Callable[[Connection], None], was_committed: Callable[[Connection], bool] | None = None
@@ -78,12 +78,15 @@ class Session:
         """Close the connection; an open transaction is rolled back."""
         self.connection.close()
 
+    def _connect(self) -> Connection:
+        return connect(self._settings, self._application, autocommit=self._autocommit, by_key=True)
+
     def _reconnect(self, deadline: float) -> None:
         self.connection.close()
         pause = FIRST_PAUSE_S
         while True:
             try:
-                self.connection = connect(self._settings, self._application, autocommit=self._autocommit)
+                self.connection = self._connect()
             except Fault:
                 if self._is_stopping() or time.monotonic() > deadline:
                     raise
