@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from headrace.projector.interval import IntervalSigner
 
 POLL_S: Final = 0.1
+HANDLERS_WINDOW: Final = 4
+"""So many windows of a projector are one of a handler, whose events come in a burst at the end of each: batches as far
+apart as the bursts would meet each at some time of its own, and keep it waiting."""
+LONGEST_WINDOW_MS: Final = 20
 
 log = get_logger("headrace.projector")
 
@@ -90,7 +94,7 @@ class Projector:
             kind.topics,
             self,
             settings.batch_size,
-            min(settings.window_ms, 20) / 1000,
+            min(settings.window_ms / HANDLERS_WINDOW, LONGEST_WINDOW_MS) / 1000,
         )
 
     def run(self) -> None:
