@@ -158,10 +158,9 @@ def test_the_journal_misses_an_event_however_the_log_is_cut(
     connection.rollback()
 
 
+@pytest.mark.usefixtures("connection")
 @pytest.mark.parametrize("view", [*VIEWS, None], ids=lambda view: view.name if view else "journal")
-def test_a_table_that_grows_from_nothing_is_never_read_as_a_whole(
-    connection: Connection, database: str, view: View[Any] | None
-) -> None:
+def test_a_table_that_grows_from_nothing_is_never_read_as_a_whole(database: str, view: View[Any] | None) -> None:
     """Whatever is thought of it when it is empty: a plan is kept until the table is analysed, a minute later or so."""
     session = Session(Settings(DATABASE_URL=database), "test")  # type: ignore[call-arg]
     projection = ViewFold(session.connection, view, recent=1) if view else Journal(recent=1)
