@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=10_000, ge=1, le=20_000, validation_alias="HEADRACE_BATCH_SIZE")
     """Records in one transaction, at most; more than 2,000 only where they take less than a quarter of a second."""
     window_ms: int = Field(default=20, ge=0, le=10_000, validation_alias="HEADRACE_WINDOW_MS")
-    """How far apart transactions begin that are not full: the price of throughput in latency."""
+    """How far apart a handler's transactions begin that are not full, a projector's a quarter of it."""
     dedup_window_s: int = Field(default=300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
     """How long a command's id is remembered, in log time."""
     recent_rows: int = Field(default=10_000, ge=1, validation_alias="HEADRACE_RECENT_ROWS")

@@ -1,7 +1,7 @@
 """Batches are worked out before the one in front is written, and on what memory keeps: nothing comes out otherwise."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import psycopg
@@ -162,14 +162,15 @@ def test_the_journal_misses_an_event_however_the_log_is_cut(
 @pytest.mark.parametrize("view", [*VIEWS, None], ids=lambda view: view.name if view else "journal")
 def test_a_table_that_grows_from_nothing_is_never_read_as_a_whole(database: str, view: View[Any] | None) -> None:
     """Whatever is thought of it when it is empty: a plan is kept until the table is analysed, a minute later or so."""
-    session = Session(Settings(DATABASE_URL=database), "test")  # type: ignore[call-arg]
-    projection = ViewFold(session.connection, view, recent=1) if view else Journal(recent=1)
     table = f"{view.schema}.{view.table.name}" if view else "headrace.journal"
-    with session.connection.cursor() as cursor:
+    with (
+        closing(Session(Settings(DATABASE_URL=database), "test")) as session,  # type: ignore[call-arg]
+        session.connection.cursor() as cursor,
+    ):
+        projection = ViewFold(session.connection, view, recent=1) if view else Journal(recent=1)
         for pair in LOG:
             apply(projection, cursor, [pair])  # type: ignore[list-item]
         found = cursor.execute(READ_SO_FAR, [table]).fetchone()
-    session.close()
     assert found is not None
     in_order, by_index = found
     assert (in_order, by_index > 0) == (0, True)

@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from headrace.projector.interval import IntervalSigner
 
 POLL_S: Final = 0.1
-HANDLERS_WINDOW: Final = 4
-"""So many windows of a projector are one of a handler, whose events come in a burst at the end of each: batches as far
-apart as the bursts would meet each at some time of its own, and keep it waiting."""
+WINDOWS_PER_BURST: Final = 4
+"""A handler's events come in a burst, one a window: batches as far apart would meet each burst at some time of its own,
+and keep it waiting."""
 LONGEST_WINDOW_MS: Final = 20
+"""Handlers of long windows buy throughput; a projector's transactions are long enough by then."""
 
 log = get_logger("headrace.projector")
 
@@ -94,7 +95,7 @@ class Projector:
             kind.topics,
             self,
             settings.batch_size,
-            min(settings.window_ms / HANDLERS_WINDOW, LONGEST_WINDOW_MS) / 1000,
+            min(settings.window_ms / WINDOWS_PER_BURST, LONGEST_WINDOW_MS) / 1000,
         )
 
     def run(self) -> None:
