@@ -50,16 +50,16 @@ def test_what_the_environment_says_is_taken(environment: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("tuning", "window_ms", "linger_ms", "compression"),
-    [("latency", 5, 1, "none"), ("default", 20, 1, "lz4"), ("throughput", 100, 5, "lz4")],
+    ("tuning", "window_ms", "recent_rows", "linger_ms", "compression"),
+    [("latency", 5, 20_000, 1, "none"), ("default", 20, 20_000, 1, "lz4"), ("throughput", 100, 50_000, 5, "lz4")],
 )
-def test_one_switch_trades_latency_for_throughput(
-    environment: pytest.MonkeyPatch, tuning: str, window_ms: int, linger_ms: int, compression: str
+def test_one_switch_trades_latency_and_memory_for_throughput(
+    environment: pytest.MonkeyPatch, tuning: str, window_ms: int, recent_rows: int, linger_ms: int, compression: str
 ) -> None:
     environment.setenv("HEADRACE_TUNING", tuning)
     environment.setenv("KAFKA_BOOTSTRAP_SERVERS", "broker:9092")
     found = read_settings()
-    assert found.window_ms == window_ms
+    assert (found.window_ms, found.recent_rows) == (window_ms, recent_rows)
     config = producer_config(found)
     assert (config["linger.ms"], config["compression.type"]) == (linger_ms, compression)
 

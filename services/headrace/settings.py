@@ -11,10 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from headrace.kernel.errors import Misconfigured
 
 Tuning: TypeAlias = Literal["latency", "default", "throughput"]
-# By tuning: what is taken where the environment says nothing else. Latency is half the window and a few milliseconds.
+# By tuning: what is taken where the environment says nothing else. Latency is half the window and a few milliseconds;
+# of rows that are kept, each is a question to Postgres less, and about a kilobyte.
 TUNINGS: Final = {
     "latency": {"HEADRACE_WINDOW_MS": 5},
-    "throughput": {"HEADRACE_WINDOW_MS": 100},
+    "throughput": {"HEADRACE_WINDOW_MS": 100, "HEADRACE_RECENT_ROWS": 50_000},
 }
 
 
@@ -42,8 +43,9 @@ class Settings(BaseSettings):
     """How far apart a handler's transactions begin that are not full, a projector's a quarter of it."""
     dedup_window_s: int = Field(default=300, ge=1, le=86_400, validation_alias="HEADRACE_DEDUP_WINDOW_S")
     """How long a command's id is remembered, in log time."""
-    recent_rows: int = Field(default=10_000, ge=1, validation_alias="HEADRACE_RECENT_ROWS")
-    """Rows that a view's projector keeps in memory, of those that it wrote last; it may be twice as many."""
+    recent_rows: int = Field(default=20_000, ge=1, validation_alias="HEADRACE_RECENT_ROWS")
+    """Rows that a view's projector keeps in memory, of those that it wrote last; it may be twice as many. The journal's
+    keeps so many aggregates' versions."""
     parked_keys: int = Field(default=1_000, ge=1, validation_alias="HEADRACE_PARKED_KEYS")
     """Aggregates of one partition that may be parked at a time; above it the partition stops."""
     parked_records: int = Field(default=10_000, ge=1, validation_alias="HEADRACE_PARKED_RECORDS")

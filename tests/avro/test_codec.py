@@ -1,6 +1,7 @@
 """What is written is what is read, by this codec and by any other that has the contract."""
 
 from datetime import date
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from headrace.avro.codec import PREFIX_LENGTH, Codec, Undecodable, Unencodable, peek_outcome, peek_version
 from headrace.avro.contract import Contract
 from headrace.avro.forms import digest_of
+from headrace.avro.functions import COMPILED, Functions
 from headrace.avro.schema import Schema
 from headrace.kernel.message import CommandMeta, EventMeta, Outcome, Writer
 from headrace.orders.commands import CancelOrder, CreateOrder, PayOrder
@@ -104,6 +106,30 @@ def test_a_state_that_is_broken_is_refused_when_it_is_asked_for(codec: Codec) ->
         assert early.body == OrderPaid("p", 1, "GBP")
         with pytest.raises(Undecodable, match=why):
             early.state.value()
+
+
+@given(records(), st.data())
+def test_an_event_is_looked_through_as_strictly_as_it_is_decoded(
+    codec: Codec, record: Record, data: st.DataObject
+) -> None:
+    frame = codec.encode(*record)
+    place = data.draw(st.integers(0, len(frame)))
+    for given_frame in (frame, frame[:place] + data.draw(st.binary(max_size=3)) + frame[place + 1 :]):
+        ends = []
+        for look in (codec.check_event, partial(codec.decode_event, whole=True)):
+            try:
+                found = look(given_frame)
+            except Undecodable as error:
+                ends.append(str(error))
+            else:
+                ends.append((found.contract.name, repr(found.meta)))
+        assert ends[0] == ends[1]
+
+
+def test_what_is_looked_through_is_not_made(by: Functions, codec: Codec) -> None:
+    found = codec.check_event(codec.encode(OrderPaid("p", 1, "GBP"), EVENT_META, Order()))
+    assert found.meta == EVENT_META
+    assert (found.body is None, found.state is None) == ((True, True) if by is COMPILED else (False, False))
 
 
 def test_what_is_no_event_is_not_read_as_one(codec: Codec) -> None:

@@ -94,6 +94,29 @@ def test_what_is_skipped_to_the_last_record_is_what_could_be_read(first: Case, l
 
 
 @pytest.mark.skipif(COMPILED is None, reason="built without a C compiler")
+@given(cases(), cases(), st.data())
+def test_what_is_skipped_behind_the_first_record_is_what_could_be_read(
+    first: Case, last: Case, data: st.DataObject
+) -> None:
+    from headrace.avro.compiled import Reader  # noqa: PLC0415 - where there is one
+
+    pieces = ((first.schema, first.type), (last.schema, last.type), None)
+    frame = PYTHON.writer_for(*pieces)(value := data.draw(first.values), data.draw(last.values), None)
+    plain = PYTHON.whole_reader_for(*pieces)
+    reader = Reader([shape_of(case.schema, case.type) for case in (first, last)], plain)
+    if frame.isascii():
+        assert reader.first_of(frame, 0) == (value, plain(frame, 0)[1])
+    place = data.draw(st.integers(0, len(frame) - 1))
+    broken = frame[:place] + data.draw(st.binary(max_size=3)) + frame[place + 1 :]
+    try:
+        found, behind = reader.first_of(broken, 0)
+    except Exception:  # noqa: BLE001 - whatever it is, it is left to straight-line code
+        return
+    read, over, _, end, *_ = plain(broken, 0)
+    assert (repr(read), over, end) == (repr(found), behind, len(broken))
+
+
+@pytest.mark.skipif(COMPILED is None, reason="built without a C compiler")
 def test_a_record_whose_class_has_rules_is_not_skipped() -> None:
     from headrace.avro.compiled import Reader, Unusual  # noqa: PLC0415 - where there is one
 

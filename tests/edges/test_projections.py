@@ -21,7 +21,7 @@ from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
 from headrace.postgres.session import Session
 from headrace.projector.projection import Journal, ViewFold, apply
-from headrace.projector.recent import RECENT, Recent
+from headrace.projector.recent import Recent
 from headrace.projector.stored import StoredEvent
 from headrace.settings import Settings
 from lifecycles import lifecycles
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.edge
 Connection = psycopg.Connection[tuple[Any, ...]]
 Pair = tuple[StoredEvent, Decoded]
 ORDERS = 4
+MANY = 10_000
 
 
 class Parcel(Struct, frozen=True):
@@ -92,7 +93,7 @@ def connection(database: str) -> Iterator[Connection]:
         yield connection
 
 
-def emptied(connection: Connection, view: View[Any], recent: int = RECENT) -> ViewFold:
+def emptied(connection: Connection, view: View[Any], recent: int = MANY) -> ViewFold:
     connection.execute(f"TRUNCATE {view.schema}.{view.table.name}".encode())
     return ViewFold(connection, view, recent=recent)
 
@@ -112,7 +113,7 @@ def rows_of(connection: Connection, view: View[Any]) -> list[tuple[Any, ...]]:
 
 READ_SO_FAR = "SELECT seq_tup_read, idx_scan FROM pg_stat_xact_user_tables WHERE relid = %s::regclass"
 CUTS = st.sets(st.integers(1, len(LOG) - 1)).map(sorted)
-KEPT = st.sampled_from([1, 3, RECENT])
+KEPT = st.sampled_from([1, 3, MANY])
 """How many keys memory has room for: hardly any, less than there are, all."""
 on_one_database = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

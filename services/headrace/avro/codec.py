@@ -125,6 +125,18 @@ class Codec:
         state = _state_of(form, frame, place) if whole else Later(_state_of, (form, frame, place))
         return Decoded(form.contract, meta, body, state, b"")
 
+    def check_event(self, frame: bytes | None) -> Decoded:
+        """An event that could be decoded to its end; body and state are None where that is seen without making them."""
+        form = self._by_id.get(frame[:PREFIX_LENGTH]) if frame is not None else None
+        if frame is not None and form is not None and form.check is not None and len(frame) <= MAX_RECORD_BYTES:
+            try:
+                meta, start = form.check(frame, PREFIX_LENGTH)
+            except Exception:  # noqa: BLE001 - whatever it is, what decodes it says so, or takes it
+                return self.decode_event(frame, whole=True)
+            if start <= MAX_META_BYTES:
+                return Decoded(form.contract, meta, None, None, b"")
+        return self.decode_event(frame, whole=True)
+
     def encode(self, body: Struct, meta: Struct | None = None, state: Struct | None = None) -> bytes:
         """The record's value, written by the newest contract of the body's type; `Unencodable` when it does not fit."""
         name, write = self._writers[type(body)]

@@ -65,6 +65,7 @@ cdef class Reader:
     cpdef object read(self, object frame, Py_ssize_t place)
     cdef object one_of(self, Py_ssize_t number, bytes frame, Py_ssize_t place)
     cpdef object last_of(self, bytes frame, Py_ssize_t place, Py_ssize_t longest)
+    cpdef tuple first_of(self, bytes frame, Py_ssize_t place)
 
 
 cdef class Writer:

@@ -55,6 +55,7 @@ import_datetime()
 
 cdef enum:
     SHORT = 32  # less than a UUID has
+    LONG = 64
     PLACES_BITS = 10
     PLACES = 1024
 
@@ -125,14 +126,16 @@ cdef inline const char *read_span(Input *given, Py_ssize_t *size) except NULL:
 cdef PyObject *lately[PLACES]
 """Short texts that were read lately, each at its place: currencies, names, codes come again and again, and one that is
 shared is neither made anew nor another place in memory for each aggregate that holds it."""
+cdef PyObject *last
+"""The longer text that was read last: an event names its command up to three times."""
 
 
 cdef inline object read_text(Input *given):
     cdef Py_ssize_t size = 0
     cdef const char *begin = read_span(given, &size)
-    if size == 0 or size > SHORT:
+    if size == 0 or size > LONG:
         return PyUnicode_DecodeUTF8(begin, size, NULL)
-    cdef PyObject **place = &lately[place_of(begin, size)]
+    cdef PyObject **place = &lately[place_of(begin, size)] if size <= SHORT else &last
     if place[0] != NULL and PyUnicode_GET_LENGTH(<object>place[0]) == size:
         if memcmp(PyUnicode_DATA(<object>place[0]), begin, size) == 0:
             return <object>place[0]
@@ -245,7 +248,7 @@ cdef class Boolean(Node):
         if given.at == given.end or given.at[0] > 1:
             raise Unusual
         given.at += 1
-        return given.at[-1] == 1
+        return (given.at - 1)[0] == 1
 
     cdef int write(self, Output *out, object value) except -1:
         if value is not True and value is not False:
@@ -742,6 +745,19 @@ cdef class Reader:
             if number == 0 and given.at - begin > longest:
                 raise Unusual
         return self.one_of(last, frame, given.at - begin)
+
+    cpdef tuple first_of(self, bytes frame, Py_ssize_t place):
+        """The first of several records and the place behind it, if the others follow and end the frame; likewise."""
+        cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(frame)
+        cdef Input given = input_from(frame, place)
+        cdef Py_ssize_t number, after
+        first = (<Node?>PyTuple_GET_ITEM(self.nodes, 0)).read(&given)
+        after = given.at - begin
+        for number in range(1, PyTuple_GET_SIZE(self.nodes)):
+            (<Node?>PyTuple_GET_ITEM(self.nodes, number)).skip(&given)
+        if given.at != given.end:
+            raise Unusual
+        return first, after
 
     cdef object one_of(self, Py_ssize_t number, bytes frame, Py_ssize_t place):
         """The record of that number, which lies at that place and ends the frame; likewise."""

@@ -35,6 +35,10 @@ class Form(Struct, frozen=True):
     An event's `read_early` stops before the state, which `read_state` reads from there. `write_ready` takes the fields
     of an event's meta, or of an outcome, as bytes, each by itself, instead of the whole. A command's `digest` has seen
     its name, and is to be copied. What a kind of record has no use for is None.
+
+    An event's `check` gives its meta and the place behind it, if what follows is such an event to the end: it makes
+    nothing of that. It raises something for every other event, and for some that `read` takes; it is None where nothing
+    is compiled.
     """
 
     contract: Contract
@@ -46,6 +50,7 @@ class Form(Struct, frozen=True):
     read_early: Reader | None = None
     read_state: ReaderOfOne | None = None
     write_ready: Callable[..., bytes] | None = None
+    check: ReaderOfOne | None = None
 
 
 def form_of(
@@ -68,16 +73,18 @@ def form_of(
     is_newest, pieces = newest.id == contract.id, (meta, body, state)
     wanted = (None, None, None) if is_newest else split(newest)
     ready = {"event": "meta", "outcome": "body"}.get(contract.kind)
+    read = _reader(functions, pieces, wanted)
     return Form(
         contract,
         contract.name,
-        _reader(functions, pieces, wanted),
+        read,
         _writer(functions, pieces, prefix) if is_newest else None,
         upcast,
         digest=digest_of(contract.name) if contract.kind == "command" else None,
         read_early=_reader(functions, (meta, body, None), wanted) if state else None,
         read_state=_reader_of_one(functions, *state, wanted[2]) if state else None,
         write_ready=_writer(functions, pieces, prefix, ready) if is_newest and ready else None,
+        check=getattr(getattr(read, "__self__", None), "first_of", None) if state else None,
     )
 
 

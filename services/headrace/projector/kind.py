@@ -34,26 +34,21 @@ class Kind(Struct, frozen=True):
         """What applies its records."""
         by_python = settings.codec == "python"
         if self.view is not None:
-            return ViewFold(connection, self.view, by_python=by_python, recent=settings.recent_rows)
-        return Audit(by_python=by_python) if self.name == AUDIT else Journal(by_python=by_python)
+            return ViewFold(connection, self.view, settings.recent_rows, by_python=by_python)
+        return Audit(by_python=by_python) if self.name == AUDIT else Journal(settings.recent_rows, by_python=by_python)
 
 
 def kind_of(app: App, name: str) -> Kind:
     """The projector of a view, the journal or the audit; `Misconfigured` for another name."""
     every = app.aggregates
     if name == JOURNAL:
-        # What it copies, everything else is filled from: it takes nothing that does not decode to the end.
-        return Kind(JOURNAL, every, [aggregate.event_topic for aggregate in every], decode_whole)
+        # What it copies, everything else is filled from: it takes nothing that would not decode to the end.
+        return Kind(JOURNAL, every, [aggregate.event_topic for aggregate in every], Codec.check_event)
     if name == AUDIT:
         return Kind(AUDIT, every, [aggregate.outcome_topic for aggregate in every], decode_outcome)
     view = app.view(name)
     aggregates = tuple(app.aggregate(source) for source in view.sources)
     return Kind(view.schema, aggregates, [aggregate.event_topic for aggregate in aggregates], Codec.decode_event, view)
-
-
-def decode_whole(codec: Codec, value: bytes) -> Decoded:
-    """An event with its state."""
-    return codec.decode_event(value, whole=True)
 
 
 def decode_outcome(codec: Codec, value: bytes) -> Decoded:

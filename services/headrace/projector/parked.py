@@ -120,7 +120,7 @@ class ParkedEvents:
 
     def redrive(self, key: str, actor: str | None) -> dict[str, Any]:
         """Apply a key's events in order, by the view's code as it is here, and free the key; or change nothing."""
-        projection = ViewFold(self._connection, self._view)
+        projection = ViewFold(self._connection, self._view, self._settings.recent_rows)
         reader = RecordReader(self._app, self._settings, patience_s=0)
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:

@@ -14,7 +14,7 @@ from headrace.kernel.view import Key, View
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, append
 from headrace.postgres.rows import ViewRows
 from headrace.projector.reading import Pair
-from headrace.projector.recent import RECENT, Recent
+from headrace.projector.recent import Recent
 
 NEWEST: Final = """
     SELECT topic, aggregate_id, max(version) FROM headrace.journal
@@ -54,7 +54,7 @@ class ViewFold:
     """Folds a view: the rows that the batch touches are read once, folded in memory and written once."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], view: View[Any], *, by_python: bool = False, recent: int = RECENT
+        self, connection: psycopg.Connection[Any], view: View[Any], recent: int, *, by_python: bool = False
     ) -> None:
         self._view = view
         self._rows = ViewRows(connection, view, by_python=by_python)
@@ -103,7 +103,7 @@ class Journal:
     foreign record may carry a version that would then stand in the way of the true one. It ends the process instead.
     """
 
-    def __init__(self, *, by_python: bool = False, recent: int = RECENT) -> None:
+    def __init__(self, recent: int, *, by_python: bool = False) -> None:
         self._by_python = by_python
         self._versions = Recent(recent)
 

@@ -1,10 +1,7 @@
 """What a projector wrote last, kept in memory: most keys are written again soon, and need not be read for it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
-
-RECENT: Final = 20_000
-"""So many keys are kept where nobody says otherwise, of those written last."""
+from typing import Any
 
 
 class Recent:
@@ -15,7 +12,7 @@ class Recent:
     write forgets what is here: where partitions are taken over, and where events are parked, which a redrive applies.
     """
 
-    def __init__(self, size: int = RECENT) -> None:
+    def __init__(self, size: int) -> None:
         """Room for so many keys at least; twice as many, and what one batch adds, at most."""
         self._size = size
         self._young: dict[Any, Any] = {}
