@@ -186,8 +186,10 @@ def test_what_was_written_last_is_kept_and_what_is_older_than_so_many_keys_is_no
     recent = Recent(3)
     for number in range(10):
         recent.keep({number: f"row {number}"})
-    assert recent.of(range(10)) == {number: f"row {number}" for number in range(6, 10)}
+    kept = {number: f"row {number}" for number in range(6, 10)}
+    assert recent.look_up([5, *kept, 6]) == ({5: None} | kept, [5])
     recent.keep({7: None})
-    assert recent.of([7, 11]) == {7: None}
+    assert recent.look_up([7, 11]) == ({7: None, 11: None}, [11])
+    assert recent.look_up([6, 7, 11], {6: None, 7: "a newer one"}) == ({6: None, 7: "a newer one", 11: None}, [11])
     recent.forget()
-    assert recent.of(range(10)) == {}
+    assert recent.look_up(kept) == (dict.fromkeys(kept), [*kept])

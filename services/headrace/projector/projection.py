@@ -69,13 +69,9 @@ class ViewFold:
             touched += [(key, fact) for key in keys(fact)]
         if not touched:
             return {}
-        rows: dict[Key, Any] = dict.fromkeys(key for key, _ in touched)
-        known = self._recent.of(rows)
-        if before:
-            known |= {key: before[key] for key in rows if key in before}
-        if unknown := [key for key in rows if key not in known]:
+        rows, unknown = self._recent.look_up([key for key, _ in touched], before or {})
+        if unknown:
             rows.update(self._rows.read(reading(), unknown))
-        rows.update(known)
         for key, fact in touched:
             rows[key] = evolve(key, rows[key], fact)
         return rows
@@ -127,7 +123,7 @@ class Journal:
     def _refuse_gaps(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> None:
         newest = self._newest(cursor, rows)
         for topic, partition, offset, _, name, version, _, _ in rows:
-            before = newest.get((topic, name), 0)
+            before = newest.get((topic, name)) or 0
             if version != before + 1:
                 raise Fault(
                     f"{topic}[{partition}] offset {offset}: its aggregate has version {version} after {before} in the "
@@ -135,15 +131,15 @@ class Journal:
                 )
             newest[topic, name] = version
 
-    def _newest(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> dict[tuple[str, str], int]:
-        """By topic and name, the versions that the rows' aggregates have in the journal."""
+    def _newest(self, cursor: psycopg.Cursor[Any], rows: list[Content]) -> dict[tuple[str, str], int | None]:
+        """By topic and name, the versions that the rows' aggregates have in the journal; None for one without any."""
         first: dict[tuple[str, str], int] = {}
         for topic, _, _, _, name, version, _, _ in rows:
             first.setdefault((topic, name), version)
         # An aggregate that begins here has nothing before it to look up.
         older = [place for place, version in first.items() if version != 1]
-        newest = self._versions.of(older)
-        if unknown := sorted(place for place in older if place not in newest):
+        newest, unknown = self._versions.look_up(older)
+        if unknown:
             cursor.execute(NEWEST, [list(column) for column in zip(*unknown, strict=True)])
             newest |= {(topic, name): version for topic, name, version in cursor.fetchall()}
         return newest

@@ -1,7 +1,10 @@
 """What a projector wrote last, kept in memory: most keys are written again soon, and need not be read for it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
+
+NOTHING: Final[Mapping[Any, Any]] = {}
+UNKNOWN: Final = object()
 
 
 class Recent:
@@ -18,13 +21,27 @@ class Recent:
         self._young: dict[Any, Any] = {}
         self._old: dict[Any, Any] = {}
 
-    def of(self, keys: Iterable[Any]) -> dict[Any, Any]:
-        """What is known of these keys, and nothing for the others; None for one that was deleted."""
-        young, old = self._young, self._old
-        found = {key: young[key] for key in keys if key in young}
-        if old:
-            found |= {key: old[key] for key in keys if key in old and key not in young}
-        return found
+    def look_up(self, keys: Iterable[Any], ahead: Mapping[Any, Any] = NOTHING) -> tuple[dict[Any, Any], list[Any]]:
+        """What is known of these keys, each once, and of which of them nothing is; what is `ahead` is newer than this.
+
+        Under a key of which nothing is known lies None, as under one that was deleted.
+        """
+        found: dict[Any, Any] = {}
+        unknown: list[Any] = []
+        young, old = self._young.get, self._old.get
+        for key in keys:
+            if key in found:
+                continue
+            value = ahead.get(key, UNKNOWN) if ahead else UNKNOWN
+            if (
+                value is UNKNOWN
+                and (value := young(key, UNKNOWN)) is UNKNOWN
+                and (value := old(key, UNKNOWN)) is UNKNOWN
+            ):
+                unknown.append(key)
+                value = None
+            found[key] = value
+        return found, unknown
 
     def keep(self, written: Mapping[Any, Any]) -> None:
         """What was committed just now."""
