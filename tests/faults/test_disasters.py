@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 
+from headrace.avro.codec import PREFIX_LENGTH
 from headrace.handler.rights import group_of
 from lifecycles import lifecycles
 from running import PARTITIONS, Running, running
@@ -31,19 +32,25 @@ def stop_all(shop: Running) -> None:
     shop.services.stop("handler", *shop.projectors)
 
 
-def test_a_restore_that_fails_ends_the_process_before_it_answers_anything(shop: Running) -> None:
+@pytest.mark.parametrize(
+    ("size", "why"),
+    [(None, "two processes wrote it"), (PREFIX_LENGTH, "cannot be read: ends in the middle of a number")],
+)
+def test_a_restore_that_fails_ends_the_process_before_it_answers_anything(
+    shop: Running, size: int | None, why: str
+) -> None:
     start(shop)
     shop.send("orders", *lifecycles(20))
     shop.assert_sound()
     stop_all(shop)
     partition, _, key, value = shop.read("orders.events")[0]
     producer = Producer({"bootstrap.servers": shop.env["KAFKA_BOOTSTRAP_SERVERS"]})
-    producer.produce("orders.events", value, key, partition=partition)
+    producer.produce("orders.events", value[:size], key, partition=partition)
     producer.flush()
     before = shop.read("orders.outcomes")
     shop.send("orders", *lifecycles(20, first=100))
     done = shop.headrace("handle", "orders")
-    assert (done.returncode, "two processes wrote it" in last_line(done.stderr)) == (1, True), done.stderr
+    assert (done.returncode, why in last_line(done.stderr)) == (1, True), done.stderr
     assert [entry for entry in shop.read("orders.outcomes") if entry[0] == partition] == [
         entry for entry in before if entry[0] == partition
     ]

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from handler.bells import Bell, Engrave, Rang, Ring, Smash, Touch, bell_codec, bells
 from handler.desk import START, WRITER, Desk, bell_desk, command_id, order_desk
-from headrace.avro.codec import Undecodable
+from headrace.avro.codec import PREFIX_LENGTH, Undecodable
 from headrace.avro.functions import COMPILED
 from headrace.handler.replies import MAX_EVENT_BYTES, Answer
 from headrace.kernel.errors import Fault
@@ -291,7 +291,9 @@ def test_an_aggregate_whose_newest_record_is_broken_parks_its_command_and_only_t
     desk.ask("o-1", CREATE)
     desk.commit()
     frame = desk.events[-1][1]
-    for broken in (frame[:-1], frame + b"\0"):
+    begin, rest = frame[:PREFIX_LENGTH], frame[PREFIX_LENGTH + 1 :]
+    without_version = (begin, begin + b"\xff", *(begin + number + rest for number in (b"\0", b"\1", b"\xff\xff\x7f")))
+    for broken in (frame[:-1], frame + b"\0", *without_version):
         desk.partition.restore({"o-1": broken, "o-2": frame})
         key, value = b"o-1", desk.codec.encode(PAY, CommandMeta(command_id=command_id(99), aggregate_id="o-1"))
         assert isinstance(desk.put(key, value).parked, Undecodable)

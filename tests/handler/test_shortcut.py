@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
@@ -205,11 +205,15 @@ def put_as_it_is(key: bytes | None, value: bytes) -> None:
     compare(desks)
 
 
-@given(st.integers(PREFIX_LENGTH + 1, 250), st.binary(max_size=2))  # behind its schema id and its version
+@given(st.integers(PREFIX_LENGTH, 250), st.binary(max_size=10))
+@example(PREFIX_LENGTH, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")  # the smallest number there is
+@example(PREFIX_LENGTH, b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01")  # the largest
 def test_an_aggregate_whose_newest_event_is_damaged_is_answered_alike_both_ways(place: int, instead: bytes) -> None:
     frame = newest_event(bell_codec())
-    damaged = two_desks(frame[:place] + instead + frame[place + 1 :])
-    hand_in(damaged, *Sent().record(START))
+    desks = two_desks(frame[:place] + instead + frame[place + 1 :])
+    hand_in(desks, *Sent().record(START))
+    end(desks, "commit")
+    assert [len(desk.outcomes) for desk in desks] == [1, 1]
 
 
 @pytest.mark.parametrize("more", [{"actor": "x" * (MAX_META_BYTES + 1)}, {"state": Bell(3, "x" * MAX_RECORD_BYTES)}])

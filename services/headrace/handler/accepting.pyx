@@ -46,6 +46,7 @@ cdef Py_ssize_t LARGEST_EVENT = MAX_EVENT_BYTES
 cdef Py_ssize_t LONGEST_ID = MAX_ID_LENGTH
 cdef Py_ssize_t LONGEST_CAUSE = MAX_CAUSATION_LENGTH
 cdef int64_t SKEW = SKEW_MS
+cdef int64_t MOST_EVENTS = 2**62  # of one aggregate, so that counting on needs no more than 64 bits
 cdef tuple ACCEPTED = ACCEPTANCE
 cdef bytes NOT_REPEATED = FALSE
 
@@ -189,12 +190,12 @@ cdef class Accepting:
             version[0] = slot(known, VERSIONED, VERSION)
             return slot(known, VERSIONED, STATE)
         frame = known
+        version[0] = long_at(frame, PREFIX)
+        if not 0 < version[0] < MOST_EVENTS:
+            raise Unusual
         reader = PyDict_GetItemWithError(self.readers, prefix_of(frame))
         if reader == NULL:
-            record = self.decode(frame)
-            version[0] = record.meta.version
-            return record.state
-        version[0] = long_at(frame, PREFIX)
+            return self.decode(frame).state
         return (<Reader>reader).last_of(frame, PREFIX, LARGEST_META)
 
     cdef int admit(self, key, name, const Asked *asked, int64_t version, int64_t at) except -1:

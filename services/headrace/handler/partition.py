@@ -4,6 +4,7 @@ No Kafka here: bytes in, records out. What a batch changes can be taken back unt
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from msgspec import structs
@@ -155,13 +156,19 @@ class Partition:
             return self._blank
         if isinstance(found, bytes):
             record = self._codec.decode(found)
+            if record.meta.version < 1:
+                raise Undecodable(f"an event of version {record.meta.version}: the first one is 1")
             found = aggregates[name] = Versioned(record.meta.version, record.state)
         return found
 
     def _version(self, name: str) -> int:
-        """The aggregate's version, without a look at its state."""
+        """The aggregate's version, without a look at its state; 0 where a damaged event tells none."""
         found = self._memory.aggregates.get(name, self._blank)
-        return peek_version(found) if isinstance(found, bytes) else found.version
+        if not isinstance(found, bytes):
+            return found.version
+        with suppress(Undecodable):
+            return max(0, peek_version(found))
+        return 0
 
     def _park(self, decoded: Decoded, waiting: Waiting, error: Exception) -> Answer:
         """Let a command wait, the first of its aggregate for an error of our code, the others for `KeyParked`."""

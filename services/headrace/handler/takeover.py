@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from structlog import get_logger
 
-from headrace.avro.codec import Codec, peek_version
+from headrace.avro.codec import Codec, Undecodable, peek_version
 from headrace.failpoint import Failpoints
 from headrace.handler.memory import Versioned
 from headrace.handler.parking import Caps, Parking
@@ -208,17 +208,33 @@ class Takeover:
                     state.pop(key, None)
                     continue
                 before = state.get(key)
-                if isinstance(before, bytes) and peek_version(frame) <= peek_version(before):
-                    raise Fault(
-                        f"{record.topic()}[{record.partition()}] offset {record.offset()}: aggregate {key} goes from "
-                        f"version {peek_version(before)} to {peek_version(frame)}: two processes wrote it"
-                    )
+                if isinstance(before, bytes) and not _rises(before, frame):
+                    raise _does_not_rise(record, before)
                 state[key] = frame
 
         yield from self._read(self._earliest(ends), ends, keep)
         if self._settings.restore_digest:
             _tell_digests(states, {place: end for place, end in ends.items() if is_wanted(place[1])})
         return states
+
+
+def _rises(before: bytes, frame: bytes) -> bool:
+    """Whether an event has a version above the one before it, as all of an aggregate have."""
+    try:
+        return peek_version(frame) > peek_version(before)
+    except Undecodable:
+        return False
+
+
+def _does_not_rise(record: Record, before: bytes) -> Fault:
+    """What is wrong with a record behind that one."""
+    place = f"{record.topic()}[{record.partition()}] offset {record.offset()}"
+    key = (record.key() or b"").decode()
+    try:
+        versions = f"{peek_version(before)} to {peek_version(record.value() or b'')}"
+    except Undecodable as error:
+        return Fault(f"{place}: a version of aggregate {key}, here or before, cannot be read: {error}")
+    return Fault(f"{place}: aggregate {key} goes from version {versions}: two processes wrote it")
 
 
 def _of(topic: str, ends: dict[Place, int]) -> dict[Place, int]:
