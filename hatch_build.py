@@ -10,6 +10,7 @@ SOURCES: Final = (
     "services/headrace/avro/compiled.pyx",
     "services/headrace/handler/accepting.pyx",
     "services/headrace/handler/asked.pyx",
+    "services/headrace/handler/outcomes.pyx",
     "services/headrace/postgres/packing.pyx",
 )
 VARIABLE: Final = "HEADRACE_BUILD_CODEC"

@@ -57,5 +57,6 @@ def test_with_a_compiler_the_wheel_has_the_codec_and_is_for_this_python_alone(tm
         "headrace/avro/compiled",
         "headrace/handler/accepting",
         "headrace/handler/asked",
+        "headrace/handler/outcomes",
         "headrace/postgres/packing",
     ]

@@ -12,7 +12,8 @@ START = 1_700_000_000_000
 
 def remember(window: Window, outcomes: dict[str, bytes], at: int) -> None:
     """A batch with these answers is committed, its last command appended at that time."""
-    window.younger.update(outcomes)
+    for command_id, outcome in outcomes.items():
+        window.younger[command_id] = outcome
     window.turn_over(at)
 
 

@@ -8,16 +8,16 @@ be stricter than that, and never less strict.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_Contains
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp
 
 from headrace.avro.compiled cimport (
     begin, long_at, Output, Places, Reader, ROOM, slots_of, Span, write_long, write_span, Writer,
 )
 from headrace.handler.asked cimport Asked, cause_of, is_plain, is_uuid, read_meta
+from headrace.handler.outcomes cimport hash_of, Outcomes
 
 from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES, PREFIX_LENGTH
 from headrace.avro.compiled import Unusual
@@ -127,7 +127,8 @@ cdef class Accepting:
         cdef Asked asked
         cdef Kind kind
         cdef list frames = []
-        cdef dict younger, older
+        cdef Outcomes younger, older
+        cdef uint32_t hash
         cdef bytes body_hash
         cdef tuple verdict = ACCEPTED
         cdef int64_t version = 0
@@ -136,10 +137,11 @@ cdef class Accepting:
         try:
             kind = self.kind_of(value)
             start = read_meta(value, &asked)
-            command_id, name = text_of(&asked.command_id.bare), text_of(&asked.name.bare)
             younger, older = self.generations
-            if PyDict_Contains(younger, command_id) or PyDict_Contains(older, command_id):
+            hash = hash_of(&asked.command_id.bare)
+            if younger.knows(&asked.command_id.bare, hash) or older.knows(&asked.command_id.bare, hash):
                 return None
+            name = text_of(&asked.name.bare)
             known, told = or_none(PyDict_GetItemWithError(self.aggregates, name)), kind.told
             state = self.state_of(known, &version)
             self.admit(key, name, &asked, version, at)
@@ -155,8 +157,10 @@ cdef class Accepting:
         except Exception:
             return None
         if frames:
-            put(self.before, self.aggregates, name, known, (<tuple>frames[len(frames) - 1])[1])
-        put(self.before, younger, command_id, None, outcome)
+            note(self.before, self.aggregates, name, known)
+            self.aggregates[name] = (<tuple>frames[len(frames) - 1])[1]
+        note(self.before, younger, text_of(&asked.command_id.bare), None)
+        younger.put(&asked.command_id.bare, hash, outcome)
         tally = self.replies.told
         tally.commands.append(told)
         for event_kind, _ in frames:
@@ -274,12 +278,11 @@ cdef inline object or_none(PyObject *found):
     return None if found == NULL else <object>found
 
 
-cdef inline int put(list before, dict whole, key, known, value) except -1:
-    """As `Memory` does it, where it is known what is there."""
+cdef inline int note(list before, whole, key, known) except -1:
+    """What is there before a change, as `Memory` notes it."""
     before.append(whole)
     before.append(key)
     before.append(known)
-    whole[key] = value
     return 0
 
 

@@ -21,7 +21,7 @@ class Versioned(Struct, frozen=True, gc=False):
 class Memory:
     """The aggregates by name, each as its newest event was written or decoded, and the window of first outcomes.
 
-    `before` has three entries for each change of a batch, in order: the dict that was changed, the key, and what was
+    `before` has three entries for each change of a batch, in order: the mapping that was changed, the key, and what was
     there, None for nothing.
     """
 
@@ -52,6 +52,6 @@ class Memory:
             else:
                 whole[key] = value
 
-    def _put(self, whole: dict[str, Any], key: str, value: Versioned | bytes) -> None:
+    def _put(self, whole: Any, key: str, value: Versioned | bytes) -> None:
         self.before += whole, key, whole.get(key)
         whole[key] = value

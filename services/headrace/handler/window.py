@@ -6,6 +6,11 @@ from headrace.avro.codec import Codec, peek_outcome
 from headrace.kernel.errors import CommandIdReused
 from headrace.kernel.message import Outcome
 
+try:
+    from headrace.handler.outcomes import Outcomes
+except ImportError:  # no C compiler was there when the package was built
+    Outcomes = dict  # type: ignore[assignment,misc]
+
 SKEW_MS: Final = 60_000
 """How far a client's clock may be ahead of the broker's; ids are remembered for so much longer than the window."""
 
@@ -19,11 +24,11 @@ class Window:
 
     def __init__(self, span_ms: int) -> None:
         self.span_ms = span_ms
-        self.generations: list[dict[str, bytes]] = [{}, {}]
+        self.generations = [Outcomes(), Outcomes()]
         self._younger_since = 0
 
     @property
-    def younger(self) -> dict[str, bytes]:
+    def younger(self) -> Outcomes:
         """Where the outcomes of new commands belong, until the generations are turned over."""
         return self.generations[0]
 
@@ -47,7 +52,7 @@ class Window:
     def turn_over(self, at: int) -> None:
         """Forget the older generation, if the younger one is older than the span at that log time."""
         if at - self._younger_since > self.span_ms:
-            self.generations[:] = {}, self.younger
+            self.generations[:] = Outcomes(), self.younger
             self._younger_since = at
 
     def tells_of_events(self, codec: Codec) -> bool:
