@@ -1,13 +1,15 @@
 """The mapping from command ids to outcomes beside a dict, which does its work where nothing is compiled."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.desk import command_id
+from handler.desk import START, command_id
 from headrace.handler.window import Outcomes
+from headrace.kernel.message import Outcome
 from messages import outcomes, shipped_codec
 
 IDS = [command_id(number) for number in range(40)] + ["", "a", "é" * 40, "x" * 9_000]
@@ -73,6 +75,27 @@ def test_a_hundred_thousand_are_found_and_no_others() -> None:
     assert len(found) == 100_000
     assert all(found[command_id(number)].endswith(b"accepted") for number in range(100_000))
     assert not any(command_id(number) in found for number in range(100_000, 200_000))
+
+
+@pytest.mark.skipif(Outcomes is dict, reason="built without a C compiler")
+def test_most_outcomes_take_about_220_bytes() -> None:
+    """So the README has it."""
+    codec = shipped_codec()
+    found: Any = Outcomes()
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            name = command_id(number)
+            answer = Outcome(
+                command_id=name, occurred_at=START, aggregate_id=f"order-{number:08d}", command_type="CreateOrder",
+                command_offset=number, body_hash=bytes(16), result="accepted", version=1, events=1,
+                correlation_id=name, causation_id=name,
+            )  # fmt: skip
+            found[name] = codec.encode(answer)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 200 < taken / len(found) < 240
 
 
 def test_outcomes_of_nearly_a_megabyte_lie_beside_small_ones() -> None:

@@ -23,7 +23,8 @@ from headrace.watch.reference import reference
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 UNITS = ("seconds", "records", "bytes", "ratio", "info")
 COUNTED = (
-    "keys", "partitions", "aggregates", "position", "ready", "timers", "brokers", "members", "up", "connections",
+    "keys", "partitions", "aggregates", "outcomes", "position", "ready", "timers", "brokers", "members", "up",
+    "connections",
 )  # fmt: skip
 
 

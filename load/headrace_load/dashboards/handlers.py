@@ -153,10 +153,13 @@ PROCESSES: Final = (
         runbooks=("HeadraceTargetDown",),
     ),
     Panel(
-        title="Aggregates in memory",
-        text="Whose state a group's processes hold.",
+        title="What is in memory",
+        text="Aggregates whose state a group's processes hold, and outcomes that resends are answered with.",
         unit="short",
-        asks=(Ask(f"sum by (group) (headrace_aggregates{{{GROUP}}})", "{{group}}"),),
+        asks=(
+            Ask(f"sum by (group) (headrace_aggregates{{{GROUP}}})", "aggregates {{group}}"),
+            Ask(f"sum by (group) (headrace_remembered_outcomes{{{GROUP}}})", "outcomes {{group}}"),
+        ),
     ),
     Panel(
         title="Memory",

@@ -110,7 +110,7 @@ class Partition:
     def held(self) -> Held:
         """How much is in memory."""
         keys, records = self._parking.size
-        return Held(keys, records, len(self._memory.aggregates))
+        return Held(keys, records, len(self._memory.aggregates), outcomes=len(self._memory.window))
 
     @property
     def log_time(self) -> int:

@@ -13,12 +13,13 @@ from headrace.observe.metrics import REGISTRY
 
 
 class Held(Struct, frozen=True):
-    """What a service has in memory or parked: parked keys, their records, aggregates, timers."""
+    """What a service has in memory or parked: parked keys, their records, aggregates, timers, outcomes for resends."""
 
     parked_keys: int = 0
     parked_records: int = 0
     aggregates: int = 0
     timers: int = 0
+    outcomes: int = 0
 
 
 def total(parts: Iterable[Held]) -> Held:
@@ -77,6 +78,7 @@ GAUGES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "headrace_parked_keys": ("Aggregates that wait because our code broke on one of their records.", ("group",)),
     "headrace_parked_records": ("Records that wait with parked aggregates, the first one included.", ("group",)),
     "headrace_aggregates": ("Aggregates in a handler's memory.", ("group",)),
+    "headrace_remembered_outcomes": ("Outcomes in a handler's memory that resends are answered with.", ("group",)),
     "headrace_takeover_age_seconds": ("For how long partitions are being restored; 0 when none are.", ("group",)),
     "headrace_timers": ("Timers of a reactor that have not fired yet.", ("group",)),
     "headrace_projection_lag_seconds": ("Lag of the owned partition that is furthest behind.", ("projection",)),
@@ -104,6 +106,7 @@ def _states(watched: Watched) -> Iterator[tuple[str, list[str], float]]:
         yield from _progress(watched.projection, found.values())
     else:
         yield "headrace_aggregates", group, held.aggregates
+        yield "headrace_remembered_outcomes", group, held.outcomes
         yield "headrace_timers", group, held.timers
 
 
