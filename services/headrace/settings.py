@@ -11,8 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from headrace.kernel.errors import Misconfigured
 
 Tuning: TypeAlias = Literal["latency", "default", "throughput"]
-# By tuning: what is taken where the environment says nothing else. Latency is half the window and a few milliseconds;
-# of rows that are kept, each is a question to Postgres less, and about a kilobyte.
+# By tuning: what is taken where the environment says nothing else. Latency is half the window and a few milliseconds; a
+# row that is kept is a question to Postgres less, and takes some 700 bytes.
 TUNINGS: Final = {
     "latency": {"HEADRACE_WINDOW_MS": 5},
     "throughput": {"HEADRACE_WINDOW_MS": 100, "HEADRACE_RECENT_ROWS": 50_000},

@@ -33,11 +33,11 @@ class Recent:
             if key in found:
                 continue
             value = ahead.get(key, UNKNOWN) if ahead else UNKNOWN
-            if (
-                value is UNKNOWN
-                and (value := young(key, UNKNOWN)) is UNKNOWN
-                and (value := old(key, UNKNOWN)) is UNKNOWN
-            ):
+            if value is UNKNOWN:
+                value = young(key, UNKNOWN)
+            if value is UNKNOWN:
+                value = old(key, UNKNOWN)
+            if value is UNKNOWN:
                 unknown.append(key)
                 value = None
             found[key] = value
