@@ -1,10 +1,17 @@
 """How long a first answer is remembered, in log time, and that it is forgotten."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.desk import command_id
+from headrace.handler import window as window_module
 from headrace.handler.window import Window, is_first_answer
+from headrace.kernel.errors import CommandIdReused, Fault
 from headrace.kernel.message import Outcome
+from messages import shipped_codec
 
 SPAN = 1000
 START = 1_700_000_000_000
@@ -12,8 +19,8 @@ START = 1_700_000_000_000
 
 def remember(window: Window, outcomes: dict[str, bytes], at: int) -> None:
     """A batch with these answers is committed, its last command appended at that time."""
-    for command_id, outcome in outcomes.items():
-        window.younger[command_id] = outcome
+    for name, answer in outcomes.items():
+        window.younger[name] = answer
     window.turn_over(at)
 
 
@@ -107,3 +114,50 @@ def test_a_resend_is_answered_with_what_was_no_resend() -> None:
     assert not is_first_answer(outcome(None, repeated=True))
     assert not is_first_answer(outcome("Muffled", repeated=True))
     assert not is_first_answer(outcome("CommandIdReused"))
+
+
+LOGGED = st.lists(
+    st.builds(
+        Outcome,
+        command_id=st.sampled_from(["a", "b", "", "é", command_id(1), command_id(2), "x" * 63, "x" * 64, "x" * 200]),
+        occurred_at=st.integers(0, 5).map(lambda spans: START + spans * SPAN // 2),
+        aggregate_id=st.just("o-1"),
+        command_type=st.just("PayOrder"),
+        command_offset=st.integers(0, 9),
+        body_hash=st.just(b""),
+        result=st.sampled_from(["accepted", "refused"]),
+        code=st.sampled_from([None, "NotPaid", CommandIdReused.__name__]),
+        version=st.just(1),
+        events=st.just(0),
+        repeated=st.booleans(),
+        correlation_id=st.just("a"),
+        causation_id=st.just("a"),
+    ),
+    max_size=30,
+)
+
+
+def restored(frames: list[bytes]) -> list[Any]:
+    """What a window has that is read back from the log, and how the reading ended."""
+    window = Window(SPAN)
+    end = ""
+    try:
+        for frame in frames:
+            window.recall(frame, shipped_codec())
+    except (Fault, UnicodeDecodeError) as error:
+        end = repr(error)
+    return [end, *window.generations]
+
+
+@given(LOGGED, st.none() | st.tuples(st.integers(0, 60), st.binary(max_size=3)))
+def test_what_is_read_back_is_the_same_whether_compiled_or_not(
+    logged: list[Outcome], damage: tuple[int, bytes] | None
+) -> None:
+    frames = [*map(shipped_codec().encode, logged)]
+    if damage and frames:
+        place, instead = damage
+        frames[-1] = frames[-1][:place] + instead + frames[-1][place + 1 :]
+    found = restored(frames)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window_module, "recall", None)
+        assert restored(frames) == found

@@ -9,8 +9,10 @@ seen in one place in memory. A dict goes to three for it, and stands still for a
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
+
+from headrace.avro.compiled cimport long_at
 
 cdef extern from *:
     """
@@ -99,6 +101,34 @@ cdef int grow(Table *table) except -1:
     PyMem_RawFree(table.slots)
     table.slots, table.size = slots, size
     return 0
+
+
+def recall(bytes frame, list generations, int64_t until):
+    """Put an outcome into the first of two generations, if its id is in neither, and its time not after that.
+
+    False, with nothing done, for every other, and for an id that is long or more than ASCII: that may be no outcome.
+    """
+    cdef Outcomes younger = generations[0], older = generations[1]
+    cdef Span whole = span_of_bytes(frame), key
+    cdef unsigned char twice = (<const unsigned char *>whole.begin)[ID_AT - 1] if whole.size > ID_AT else 1
+    cdef uint32_t hash
+    cdef Py_ssize_t place
+    key.begin, key.size = <const unsigned char *>whole.begin + ID_AT, twice >> 1
+    if twice & 0x81 or ID_AT + key.size >= whole.size:
+        return False
+    for place in range(key.size):
+        if (<const unsigned char *>key.begin)[place] >= 0x80:
+            return False
+    try:
+        if long_at(frame, ID_AT + key.size) > until:
+            return False
+    except Exception:
+        return False
+    hash = hash_of(&key)
+    if younger.knows(&key, hash) or older.knows(&key, hash):
+        return False
+    younger.put(&key, hash, frame)
+    return True
 
 
 cdef class Outcomes:

@@ -7,9 +7,9 @@ from headrace.kernel.errors import CommandIdReused
 from headrace.kernel.message import Outcome
 
 try:
-    from headrace.handler.outcomes import Outcomes
+    from headrace.handler.outcomes import Outcomes, recall
 except ImportError:  # no C compiler was there when the package was built
-    Outcomes = dict  # type: ignore[assignment,misc]
+    Outcomes, recall = dict, None  # type: ignore[assignment,misc]
 
 SKEW_MS: Final = 60_000
 """How far a client's clock may be ahead of the broker's; ids are remembered for so much longer than the window."""
@@ -42,6 +42,9 @@ class Window:
 
         A redrive answers a command long after later ones: the last command of an id counts, not the last outcome.
         """
+        # Nearly all are of an id that is new here: a takeover has millions of them to read.
+        if recall is not None and recall(frame, self.generations, self._younger_since + self.span_ms):
+            return
         command_id, occurred_at = peek_outcome(frame)
         known = self.find(command_id)
         if known is not None and not _replaces(codec.decode(frame).body, codec.decode(known).body):
