@@ -10,13 +10,15 @@ from headrace_load.mutants.wrapping import Mutant, Strikes
 ADVANCE: Final = "headrace.projector.writing:advance"
 
 
-def fold_wrongly(right: Any, strikes: Strikes, fold: Any, connection: Any, view: Any, **named: Any) -> None:
+def fold_wrongly(
+    right: Any, strikes: Strikes, fold: Any, connection: Any, view: Any, recent: int, **named: Any
+) -> None:
     """An event leaves its row as it was."""
 
     def evolve(key: Any, row: Any, fact: Any) -> Any:
         return row if row is not None and strikes.once() else view.evolve(key, row, fact)
 
-    right(fold, connection, structs.replace(view, evolve=evolve), **named)
+    right(fold, connection, structs.replace(view, evolve=evolve), recent, **named)
 
 
 def advance_without_rows(right: Any, strikes: Strikes, fold: Any, *batch: Any) -> Any:
