@@ -1,5 +1,6 @@
 """What other compiled modules use of this one: how bytes are put together, and what reads and writes records."""
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
@@ -11,6 +12,12 @@ cdef enum:
 cdef struct Span:
     const void *begin
     Py_ssize_t size
+
+
+cdef inline Span span_of(bytes whole) noexcept:
+    cdef Span span
+    span.begin, span.size = PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole)
+    return span
 
 
 cdef struct Output:

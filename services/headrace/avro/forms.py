@@ -84,8 +84,13 @@ def form_of(
         read_early=_reader(functions, (meta, body, None), wanted) if state else None,
         read_state=_reader_of_one(functions, *state, wanted[2]) if state else None,
         write_ready=_writer(functions, pieces, prefix, ready) if is_newest and ready else None,
-        check=getattr(getattr(read, "__self__", None), "first_of", None) if state else None,
+        check=getattr(owner_of(read), "first_of", None) if state else None,
     )
+
+
+def owner_of(method: Any) -> Any:
+    """What a method is of, as those of compiled readers and writers are; None for a function."""
+    return getattr(method, "__self__", None)
 
 
 def digest_of(name: str) -> Any:

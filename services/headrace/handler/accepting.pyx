@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp
 
 from headrace.avro.compiled cimport (
-    begin, long_at, Output, Places, Reader, ROOM, slots_of, Span, write_long, write_span, Writer,
+    begin, long_at, Output, Places, Reader, ROOM, slots_of, Span, span_of, write_long, write_span, Writer,
 )
 from headrace.handler.asked cimport Asked, cause_of, is_plain, is_uuid, read_meta
 from headrace.handler.outcomes cimport hash_of, Outcomes
@@ -58,12 +58,6 @@ cdef Places VERSIONED = slots_of(Versioned, ("version", "state"))
 
 cdef inline object slot(object whole, Places places, Py_ssize_t number):
     return <object>(<PyObject **>(<char *><PyObject *>whole + places.at[number]))[0]
-
-
-cdef inline Span span_of(bytes ready):
-    cdef Span span
-    span.begin, span.size = PyBytes_AS_STRING(ready), PyBytes_GET_SIZE(ready)
-    return span
 
 
 cdef inline Span span_since(Output *out, const unsigned char *begin):

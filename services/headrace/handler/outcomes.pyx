@@ -6,13 +6,13 @@ large chunks; where each begins is in one of many small hash tables, of which on
 seen in one place in memory. A dict goes to three for it, and stands still for a twentieth of a second at a million ids.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from headrace.avro.compiled cimport long_at
+from headrace.avro.compiled cimport long_at, span_of
 
 cdef extern from *:
     """
@@ -44,13 +44,7 @@ cdef uint32_t hash_of(const Span *key) noexcept:
     return <uint32_t>(hash ^ (hash >> 32))
 
 
-cdef inline Span span_of_bytes(bytes whole) noexcept:
-    cdef Span span
-    span.begin, span.size = PyBytes_AS_STRING(whole), PyBytes_GET_SIZE(whole)
-    return span
-
-
-cdef inline Span span_of(str text) except *:
+cdef inline Span span_of_text(str text) except *:
     cdef Span span
     span.begin = PyUnicode_AsUTF8AndSize(text, &span.size)
     return span
@@ -109,7 +103,7 @@ def recall(bytes frame, list generations, int64_t until):
     False, with nothing done, for every other, and for an id that is long or more than ASCII: that may be no outcome.
     """
     cdef Outcomes younger = generations[0], older = generations[1]
-    cdef Span whole = span_of_bytes(frame), key
+    cdef Span whole = span_of(frame), key
     cdef unsigned char twice = (<const unsigned char *>whole.begin)[ID_AT - 1] if whole.size > ID_AT else 1
     cdef uint32_t hash
     cdef Py_ssize_t place
@@ -153,12 +147,12 @@ cdef class Outcomes:
         return self.count
 
     def __contains__(self, str command_id):
-        cdef Span key = span_of(command_id)
+        cdef Span key = span_of_text(command_id)
         return self.knows(&key, hash_of(&key))
 
     def get(self, str command_id):
         """The outcome of that id; None when there is none."""
-        cdef Span key = span_of(command_id)
+        cdef Span key = span_of_text(command_id)
         cdef Slot *slot = self.find(&key, hash_of(&key))
         return None if slot == NULL or not slot.place else bytes_of(outcome_in(self.entry(slot)))
 
@@ -169,11 +163,11 @@ cdef class Outcomes:
         return found
 
     def __setitem__(self, str command_id, bytes outcome not None):
-        cdef Span key = span_of(command_id)
+        cdef Span key = span_of_text(command_id)
         self.put(&key, hash_of(&key), outcome)
 
     def __delitem__(self, str command_id):
-        cdef Span key = span_of(command_id)
+        cdef Span key = span_of_text(command_id)
         cdef Slot *slot = self.find(&key, hash_of(&key))
         if slot == NULL or not slot.place:
             raise KeyError(command_id)
@@ -250,9 +244,10 @@ cdef class Outcomes:
 
     cdef uint64_t append(self, const Span *key, bytes outcome) except 0:
         """Put an entry behind the others, in a chunk as a whole; returns its place."""
-        cdef Span whole = span_of_bytes(outcome), within
-        within.begin, within.size = <const char *>whole.begin + ID_AT, min(key.size, whole.size - ID_AT)
-        cdef bint is_within = is_same(&within, key)
+        cdef Span whole = span_of(outcome)
+        cdef bint is_within = (
+            whole.size >= ID_AT + key.size and memcmp(<const char *>whole.begin + ID_AT, key.begin, key.size) == 0
+        )
         cdef uint64_t needed = words_of(whole.size + (0 if is_within else key.size)), chunk
         cdef unsigned char *at
         if needed > CHUNK_WORDS:

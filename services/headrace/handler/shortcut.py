@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from headrace.avro.codec import Codec
 from headrace.avro.contract import split
-from headrace.avro.forms import Form
+from headrace.avro.forms import Form, owner_of
 from headrace.avro.straight.to_bytes import text
 from headrace.handler.admission import Admission
 from headrace.handler.memory import Memory
@@ -46,7 +46,7 @@ def shortcut(
     memory: Memory,
 ) -> Shortcut:
     """The short way of one partition, for what the domain accepts or refuses; none where anything is not compiled."""
-    owners = {kind: _owner(codec.ready_writer(kind)) for kind in (*aggregate.event_types, Outcome)}
+    owners = {kind: owner_of(codec.ready_writer(kind)) for kind in (*aggregate.event_types, Outcome)}
     if Accepting is None or not all(isinstance(owner, Writer) for owner in owners.values()):
         return no_shortcut
     write_outcome = owners.pop(Outcome)
@@ -65,7 +65,7 @@ def shortcut(
 def _compiled(codec: Codec, kind: type) -> Iterator[tuple[bytes, Form, Reader]]:
     """By what records of a type begin with, their form and what reads them, where that is compiled."""
     for prefix, form in codec.forms_of(kind).items():
-        reader = _owner(form.read)
+        reader = owner_of(form.read)
         if isinstance(reader, Reader):
             yield prefix, form, reader
 
@@ -74,8 +74,3 @@ def _meta_of(form: Form) -> list[tuple[str, Any]]:
     """The names and types of a command's meta, in order."""
     meta = split(form.contract)[0]
     return [(field["name"], field["type"]) for field in meta["fields"]] if isinstance(meta, dict) else []
-
-
-def _owner(method: Any) -> Any:
-    """What a method is of; None for a function."""
-    return getattr(method, "__self__", None)

@@ -32,7 +32,7 @@ class Recent:
         for key in keys:
             if key in found:
                 continue
-            value = ahead.get(key, UNKNOWN) if ahead else UNKNOWN
+            value = ahead.get(key, UNKNOWN)
             if value is UNKNOWN:
                 value = young(key, UNKNOWN)
             if value is UNKNOWN:
