@@ -190,6 +190,11 @@ def test_a_port_that_is_taken_in_the_last_moment_is_given_up_for_another(
             assert ask(server.url, "SELECT 1") == (1,)
 
 
+def test_a_free_port_is_given_once() -> None:
+    given = [ports.free_port() for _ in range(1000)]
+    assert len(set(given)) == len(given)
+
+
 def test_a_server_runs_in_a_folder_that_only_its_owner_can_enter_and_leaves_nothing(folder: Path) -> None:
     folder.chmod(0o700)
     server = LocalPostgres(folder / "server")

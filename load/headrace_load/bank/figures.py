@@ -13,15 +13,17 @@ LATENCIES: Final = """
                (ORDER BY date_part('epoch', logged_at - requested_at) * 1000),
            count(*) / nullif(date_part('epoch', max(logged_at) - min(requested_at)), 0)
     FROM headrace.journal JOIN transfers ON transfer_id = aggregate_id
-    WHERE record_type = 'TransactionCompleted' AND topic = 'transfers.events' AND reviewed_by IS NULL"""
+    WHERE record_type = 'TransactionCompleted' AND topic = 'transfers.events' AND reviewed_by IS NULL
+        AND requested_at >= (SELECT min(requested_at) FROM transfers) + make_interval(secs => %(warm_up_s)s)"""
 PLACES: Final = "SELECT projector, topic, partition, next_offset FROM headrace.checkpoints ORDER BY 1, 2, 3"
 
 
 class Figures:
-    """Asks the database; a connection that broke is opened anew."""
+    """Asks the database; a connection that broke is opened anew. So many seconds' latencies do not count."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, warm_up_s: float) -> None:
         self._url = url
+        self._warm_up_s = warm_up_s
 
     def statuses(self) -> dict[str, int]:
         """How many transfers there are in each status."""
@@ -48,4 +50,4 @@ class Figures:
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._url) as connection:
-            return connection.execute(query.encode()).fetchall()
+            return connection.execute(query.encode(), {"warm_up_s": self._warm_up_s}).fetchall()

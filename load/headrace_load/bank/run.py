@@ -66,7 +66,7 @@ class Bank:
         self._stage = stage
         self._scenario = scenario
         self._told = told
-        self._figures = Figures(stage.settings.database)
+        self._figures = Figures(stage.settings.database, scenario.warm_up_s)
         self._codec = Codec(bank, read_lock(stage.schemas))
         self._client = CommandClient(self._codec, stage.settings)
         self._admin = admin_client(stage.settings)

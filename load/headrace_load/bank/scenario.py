@@ -22,6 +22,8 @@ class BankScenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     transfers: Annotated[int, Meta(ge=1, le=10_000_000)]
     rate: Annotated[float, Meta(ge=0)] = 0
     """Requests a second, by a schedule that waits for no answer; 0 is as fast as the broker takes them."""
+    warm_up_s: Annotated[float, Meta(ge=0)] = 0
+    """Of so many seconds' requests the latencies do not count."""
     hot: Share = 0
     """From one account, or to it, by turns."""
     reviewed: Share = 0

@@ -1,12 +1,13 @@
 """Where a bank's load plays: the demo's stage, with all services of the bank on it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from headrace.app import bank
 from headrace.audit.signing import make_key_pair
 from headrace.kernel.app import AUDIT, JOURNAL
-from headrace.local import Patience
+from headrace.local import LocalServers, Patience
 from headrace_load.demo.stage import Services, Stage
 
 PATIENT: Final = Patience(longest_pause=0.5, exits=1_000)
@@ -22,10 +23,11 @@ SIGNED_ROWS: Final = "5000"
 
 
 class BankStage(Stage):
-    """Servers and services in `folder`; both end with the `with`, however that ends."""
+    """Servers and services in `folder`; both end with the `with`, however that ends. `full_jit` is the broker's."""
 
-    def __init__(self, folder: Path, schemas: Path, replicas: int) -> None:
-        super().__init__(folder, schemas, PATIENT, replicas, app=("bank", bank))
+    def __init__(self, folder: Path, schemas: Path, replicas: int, *, full_jit: bool = False) -> None:
+        servers = partial(LocalServers, full_jit=full_jit)
+        super().__init__(folder, schemas, PATIENT, replicas, servers, app=("bank", bank))
 
     @property
     def key(self) -> Path:

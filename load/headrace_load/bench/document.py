@@ -28,7 +28,8 @@ Services that are *tuned for latency* have a window of 5 ms, those *tuned for th
 *Everything at once* has all projectors, and commands as fast as the broker takes them, to the last row of all; tuned
 for throughput, {at_length} times as many commands. A *handler of … accounts* takes so many over, which is what its
 seconds and its memory are of, and is then asked for deposits to any of them; *handlers, … of them* share 12 partitions,
-and their CPU is that of all together.
+and their CPU is that of all together. *Transfers* are those of a whole bank on the box, in 12 partitions, from the
+request to the record of the end, in the thirteenth transaction: in the second half of the time.
 
 {table}
 

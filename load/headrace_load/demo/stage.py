@@ -67,7 +67,7 @@ class Stage:
         schemas: Path,
         patience: Patience | None = None,
         replicas: int = REPLICAS,
-        servers: type[LocalServers] = LocalServers,
+        servers: Callable[[Path], LocalServers] = LocalServers,
         app: tuple[str, App] = ("shop", shop),
     ) -> None:
         self._app_name, self._app = app

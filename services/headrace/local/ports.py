@@ -13,6 +13,7 @@ from headrace.local.process import LocalServerError, ServerProcess, write_whole
 RANGE = range(15_000, 32_000)
 LOOPBACK = "127.0.0.1"
 ATTEMPTS = 5
+_given: set[int] = set()
 
 
 class Ports:
@@ -72,8 +73,10 @@ class Ports:
 
 
 def free_port() -> int:
-    """A port on which a server could listen at this moment."""
-    return next(port for port in random.sample(RANGE, 64) if is_free(port))
+    """A port on which a server could listen at this moment, and another one at each call."""
+    port = next(port for port in random.sample(RANGE, 64) if port not in _given and is_free(port))
+    _given.add(port)
+    return port
 
 
 def is_free(port: int) -> bool:

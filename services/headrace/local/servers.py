@@ -17,7 +17,7 @@ from headrace.local.server import LocalServer
 class LocalServers:
     """A broker and a database in `directory`, started side by side and stopped in the order in which data flow.
 
-    `host` is the address of this machine by which they are reached.
+    `full_jit` is the broker's; `host` is the address of this machine by which both are reached.
     """
 
     def __init__(
@@ -26,11 +26,12 @@ class LocalServers:
         properties: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
         *,
+        full_jit: bool = False,
         detached: bool = False,
         host: str = LOOPBACK,
     ) -> None:
         self.directory = directory.absolute()
-        self.kafka = LocalKafka(self.directory / "kafka", properties, detached=detached, host=host)
+        self.kafka = LocalKafka(self.directory / "kafka", properties, full_jit=full_jit, detached=detached, host=host)
         self.postgres = LocalPostgres(self.directory / "postgres", settings, detached=detached, host=host)
         self.registry = LocalRegistry(self.directory / "registry", detached=detached)
 
