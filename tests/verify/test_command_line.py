@@ -1,6 +1,7 @@
 """`headrace verify` as a person and as a program call it."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ Printed = tuple[int, str, str]
 def report(*problems: str) -> Report:
     passed, other = Check("versions", "versions are 1..n", ("I1", "I9")), Check("rows", "rows are the fold", ("I7",))
     passed.count(events=12_345)
+    other.count(rows=3)
     for problem in problems:
         other.problem(problem)
     return Report((passed, other), 0.5)
@@ -50,6 +52,16 @@ def test_a_report_without_problems_is_printed_and_the_exit_code_is_0(
     assert code == 0
     assert "ok         versions   I1 I9      versions are 1..n: 12,345 events" in out
     assert "all 2 checks passed (0.5 s)" in out
+
+
+def test_a_check_that_had_nothing_to_look_at_did_not_pass(
+    found: list[Report], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found.append(Report((*report().checks, Check("money", "no money is lost", ("I15",), Counter(accounts=0))), 0.5))
+    code, out, _ = run(capsys, monkeypatch)
+    assert code == 0
+    assert "-          money      I15        no money is lost: " in out
+    assert "2 checks passed, nothing to look at for money (0.5 s)" in out
 
 
 def test_problems_are_printed_and_the_exit_code_is_1(

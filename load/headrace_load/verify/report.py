@@ -30,6 +30,11 @@ class Check:
         """Whether nothing is wrong."""
         return self.problems_total == 0
 
+    @property
+    def looked(self) -> bool:
+        """Whether there was anything to look at."""
+        return not self.ok or any(self.counted.values())
+
     def count(self, **seen: int) -> None:
         """Add to what was looked at."""
         self.counted.update(seen)
@@ -74,6 +79,7 @@ class Report:
                     "invariants": list(check.invariants),
                     "claim": check.claim,
                     "ok": check.ok,
+                    "looked": check.looked,
                     "counted": dict(check.counted),
                     "problems_total": check.problems_total,
                     "problems": check.problems,

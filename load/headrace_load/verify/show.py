@@ -27,7 +27,11 @@ def verdict(report: Report) -> str:
     if failed:
         total = sum(check.problems_total for check in report.checks)
         return f"{total} problems, named by {', '.join(failed)} ({report.seconds:.1f} s)"
-    return f"all {len(report.checks)} checks passed ({report.seconds:.1f} s)"
+    idle = [check.name for check in report.checks if not check.looked]
+    passed = f"all {len(report.checks)} checks passed"
+    if idle:
+        passed = f"{len(report.checks) - len(idle)} checks passed, nothing to look at for {', '.join(idle)}"
+    return f"{passed} ({report.seconds:.1f} s)"
 
 
 def _table(report: Report) -> Table:
@@ -35,15 +39,19 @@ def _table(report: Report) -> Table:
     for column in ("", "check", "of", "claim", "counted"):
         table.add_column(column, overflow="fold")
     for check in report.checks:
-        mark = Text("✓", style="green") if check.ok else Text(f"✗ {check.problems_total}", style="bold red")
+        mark = Text("✓" if check.looked else "-", style="green")
+        if not check.ok:
+            mark = Text(f"✗ {check.problems_total}", style="bold red")
         table.add_row(mark, check.name, " ".join(check.invariants), check.claim, Text(_counted(check), style="dim"))
     return table
 
 
 def _plain_line(check: Check) -> str:
-    mark = "ok" if check.ok else f"WRONG ({check.problems_total})"
+    mark = "ok" if check.looked else "-"
+    if not check.ok:
+        mark = f"WRONG ({check.problems_total})"
     invariants = " ".join(check.invariants)
-    return f"{mark:<10} {check.name:<10} {invariants:<10} {check.claim}: {_counted(check)}"
+    return f"{mark:<10} {check.name:<10} {invariants:<10} {check.claim}: {_counted(check) or 'nothing to look at'}"
 
 
 def _counted(check: Check) -> str:

@@ -177,7 +177,10 @@ def _unknown(frame: bytes | None) -> Undecodable:
         return Undecodable(f"{len(frame)} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
     if len(frame) < PREFIX_LENGTH or frame[0] != 0:
         return Undecodable("not in Confluent framing: a zero byte, four bytes of schema id, the Avro body")
-    return UnknownSchema(f"schema id {int.from_bytes(frame[1:PREFIX_LENGTH], 'big')} is not in the lock file")
+    number = int.from_bytes(frame[1:PREFIX_LENGTH], "big")
+    return UnknownSchema(
+        f"schema id {number} is not in the lock file: if a newer version of the app wrote it, start this service by that"
+    )
 
 
 def _misplaced(form: Form, start: int, end: int, frame: bytes) -> Undecodable:

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from confluent_kafka import KafkaException
 
+from headrace.kafka.ladder import hint_of
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 
@@ -76,4 +77,6 @@ def in_one_line(error: Exception) -> str:
     """What went wrong, without Postgres's DETAIL and HINT, which may quote a row."""
     if isinstance(error, postgres_errors()):
         return f"Postgres: {error.diag.message_primary or ' '.join(str(error).split())}"
-    return f"Kafka: {' '.join(error.args[0].str().split())}" if isinstance(error, KafkaException) else str(error)
+    if isinstance(error, KafkaException):
+        return f"Kafka: {' '.join(error.args[0].str().split())}{hint_of(error.args[0])}"
+    return str(error)

@@ -31,8 +31,8 @@ def migrated(connection: psycopg.Connection[Any], app: App) -> Finding:
     try:
         refuse_unmigrated(connection, app.views)
     except Misconfigured as error:
-        what, _, _ = str(error).partition(": run ")
-        return fail("migrations", what, "run headrace migrate")
+        what, _, is_unmigrated = str(error).partition(": run ")
+        return fail("migrations", what, f"{'' if is_unmigrated else 'give it one, then '}run headrace migrate")
     return ok("migrations", "the tables are this version's")
 
 

@@ -35,7 +35,8 @@ def _said(about: str, shelves: Mapping[str, list[str]]) -> Iterator[Finding]:
     for name, keys in shelves.items():
         if keys:
             wrong = True
-            todo = f"headrace parked list {name}; after the fix headrace parked redrive {name} --all"
+            again = "restart it" if name.startswith("--reactor") else f"headrace parked redrive {name} --all"
+            todo = f"headrace parked list {name}; after the fix {again}"
             yield warn(about, f"{len(keys)} keys of {name.rpartition(' ')[2]} wait", todo)
     if not wrong:
         yield ok(about, "no key waits")

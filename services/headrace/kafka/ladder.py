@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from headrace.kernel.errors import Fault
 
@@ -44,7 +44,7 @@ def climb(
             call(*arguments)
         except KafkaException as error:
             cause = error.args[0]
-            said = f"{name or call.__name__}: {cause.name()}: {cause.str()}"
+            said = f"{name or call.__name__}: {cause.name()}: {cause.str()}{hint_of(cause)}"
             if cause.fatal():
                 raise Fault(said) from error
             if cause.txn_requires_abort():
@@ -57,6 +57,13 @@ def climb(
             time.sleep(RETRY_S)
         else:
             return at_once
+
+
+def hint_of(cause: KafkaError) -> str:
+    """What to do about an error of librdkafka's, where it does not say that itself."""
+    if cause.code() != KafkaError._FENCED:  # noqa: SLF001 - librdkafka's own codes begin so
+        return ""
+    return ": another process has taken this one's place: if both are to run, give each a --slot of its own"
 
 
 class Bounded:

@@ -32,6 +32,7 @@ def migrate(app: App, settings: Settings) -> list[str]:
             if _columns(connection, view) is None:
                 _create(connection, view)
                 done.append(f"view {view.name}: version {view.version} in schema {view.schema}")
+        refuse_unmigrated(connection, app.views)
     return done
 
 
