@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from headrace.accounts.account import Account
 from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
 from headrace.app import LIMITS
+from headrace.kafka.compaction import LAG
 from headrace.transfers.commands import ApproveTransfer, RequestTransfer
 from running import PARTITIONS, Running
 from shortened import for_each
@@ -217,3 +219,40 @@ def test_what_is_given_up_is_not_taken_up_again(bank: Running) -> None:
     assert endings(bank) == {"TransactionCompleted": 19, "FundsHeld": 1}
     stuck = bank.headrace("processes", "list", "--stuck", "--after", "0")
     assert (stuck.returncode, "transfer-3" in stuck.stdout, "credit" in stuck.stdout) == (1, True, True)
+
+
+def grow_old(bank: Running) -> None:
+    """From now on every event is old enough to be compacted."""
+    for topic in ("accounts.events", "transfers.events"):
+        entry = ConfigEntry(LAG, "1", incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        bank.admin.incremental_alter_configs([resource])[resource].result()
+
+
+def test_a_reactor_goes_on_however_old_the_events_are_that_it_has_seen(bank: Running) -> None:
+    """Its offset lies before the mark of the last one's transaction, which is as old."""
+    bank.start("reactor", *PROCESS)
+    bank.send("transfers", *map(request, range(12)))
+    bank.wait_until_quiet()
+    bank.services.stop("reactor")
+    grow_old(bank)
+    bank.start("again", *PROCESS)
+    bank.wait(lambda: bool(bank.owned("again")), "it has its partitions")
+    bank.send("transfers", *map(request, range(12, 24)))
+    bank.wait_until_quiet()
+    assert {kind for kind, _ in newest(bank, "transfers").values()} == {"TransactionCompleted"}
+    assert not bank.services.exits
+
+
+def test_a_reactor_refuses_to_go_on_where_events_may_be_missing(bank: Running) -> None:
+    bank.start("reactor", *PROCESS)
+    bank.send("transfers", *map(request, range(4)))
+    bank.wait_until_quiet()
+    bank.services.stop("reactor")
+    bank.send("transfers", *map(request, range(4, 16)))
+    bank.wait(lambda: len(newest(bank, "transfers")) == 16, "the transfers are requested")
+    grow_old(bank)
+    bank.start("again", *PROCESS)
+    bank.wait(lambda: bool(bank.services.exits), "it ends")
+    assert "Kafka may have compacted events below" in bank.log("again").read_text()
+    bank.services.stop("again")

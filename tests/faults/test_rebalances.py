@@ -52,6 +52,23 @@ def test_members_that_come_and_go_cost_time_and_nothing_else(shop: Running) -> N
     assert not shop.services.exits
 
 
+def test_projectors_take_partitions_over_while_they_write_others(shop: Running) -> None:
+    """What their thread writes, and what is read to take a partition over, use one connection by turns."""
+    shop.start("handler", "handle", "orders")
+    shop.start("first", "project", "orders")
+    shop.wait(lambda: len(shop.owned("first")) == PARTITIONS, "the first has all partitions")
+    with load(shop) as count:
+        for turn in range(4):
+            shop.start(f"second-{turn}", "project", "orders")
+            shop.wait(lambda turn=turn: bool(shop.owned(f"second-{turn}")), "the second has its part")  # type: ignore[misc]
+            progress(shop, count, 100)
+            shop.services.stop(f"second-{turn}")
+            shop.wait(lambda: len(shop.owned("first")) == PARTITIONS, "the first has all partitions again")
+    shop.start_projectors()
+    shop.assert_sound()
+    assert not shop.services.exits
+
+
 @pytest.mark.chaos
 def test_a_member_that_comes_and_goes_every_two_seconds_never_stops_the_others_for_long(shop: Running) -> None:
     shop.start_projectors()

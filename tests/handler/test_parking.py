@@ -331,3 +331,13 @@ def test_a_redrive_leaves_exactly_what_a_run_without_the_bug_would_have_left(ste
     assert left(fixed) == left(sound)
     assert not fixed.parking.occupied
     assert not fixed.successor().parking.occupied
+
+
+@pytest.mark.parametrize(
+    "name", ["headrace-through", "headrace-result", "headrace-reason", "kafka_dlt-original-offset"]
+)
+def test_a_sender_whose_headers_have_the_names_of_ours_is_in_the_way_of_nobody(name: str) -> None:
+    desk = bell_desk()
+    assert desk.put(b"bell-1", b"garbage", [(name, b"all of it")]).set_aside is not None
+    desk.commit()
+    assert desk.successor().ask("bell-1", Ring(1)).outcome.version == 1

@@ -1,6 +1,7 @@
 """What a reactor makes of a record: commands with derived ids, timers, or a key that waits."""
 
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from headrace.handler.parking import Caps, Parking, Waiting
 from headrace.kernel.errors import KeyParked, TooMuchParked
 from headrace.kernel.reactor import Send
 from headrace.orders.commands import CancelOrder, ShipOrder
-from headrace.reactor.messages import DUE, KEY, TOPIC
+from headrace.reactor.loop import Reacting
+from headrace.reactor.messages import DUE, KEY, TOPIC, Message
 from headrace.reactor.part import Reacted, SourcePart
 from reactor.reminders import (
     CAUSE,
@@ -120,8 +122,12 @@ def test_what_our_code_breaks_on_waits_and_so_does_all_that_follows_for_its_key(
     assert (part.held.parked_keys, part.held.parked_records) == (1, 2)
 
 
-def test_an_answer_with_a_cause_that_is_none_waits() -> None:
-    assert isinstance(tell(answers_part(), outcome(causation_id="nonsense")).parked, ValueError)
+@pytest.mark.parametrize("cause", ["", "nonsense", "orders/o-1/", "orders/o-1/x", "//1", "orders//1", "orders/o-1/²"])
+def test_a_command_in_its_name_that_followed_from_no_event_is_none_of_its_business(cause: str) -> None:
+    """Anybody may send one: if it waited, so would all true answers behind it."""
+    part = answers_part()
+    assert tell(part, outcome(causation_id=cause), "o-1-gift") == Reacted("o-1-gift")
+    assert tell(part, outcome(), "o-1-gift").messages
 
 
 def test_what_an_aborted_batch_parked_is_not_parked() -> None:
@@ -172,3 +178,14 @@ def test_an_aborted_release_is_tried_again() -> None:
     assert part.due()
     part.discard()
     assert part.due()
+
+
+def test_what_is_due_in_several_partitions_is_counted_once_for_all() -> None:
+    unused: Any = None
+    reacting = Reacting(reminders, unused, unused)
+    sent: Any = SimpleNamespace(produce=lambda *_, **__: None)
+    message = Message("orders.commands", 0, "o-1", b"", [])
+    reacting.begin()
+    for number in (0, 1):
+        reacting.produce_due(sent, (reminders.timer_topic, number), [message])
+    assert reacting._sent == ["orders.commands", "orders.commands"]

@@ -179,7 +179,7 @@ def _unknown(frame: bytes | None) -> Undecodable:
         return Undecodable("not in Confluent framing: a zero byte, four bytes of schema id, the Avro body")
     number = int.from_bytes(frame[1:PREFIX_LENGTH], "big")
     return UnknownSchema(
-        f"schema id {number} is not in the lock file: if a newer version of the app wrote it, start this service by that"
+        f"schema id {number} is not in the lock file: if a newer version of the app wrote it, start the service by that"
     )
 
 

@@ -13,7 +13,7 @@ from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.client import CommandClient, OutcomeWatch
 from headrace.kafka.clients import admin_client, reader_config
-from headrace.kafka.consumer import Record
+from headrace.kafka.consumer import Record, headers_of
 from headrace.kafka.reading import high_watermarks
 from headrace.kafka.rights import refuse_missing_rights, sends
 from headrace.kernel.aggregate import Aggregate
@@ -143,7 +143,7 @@ def _print_record(codec: Codec, record: Record, *, as_json: bool) -> None:
 
 
 def _headers(record: Record) -> dict[str, str]:
-    return {name: value.decode(errors="replace") for name, value in record.headers() or ()}
+    return {name: value.decode(errors="replace") for name, value in headers_of(record.headers)}
 
 
 def _command(aggregate: Aggregate[Any, Any, Any], name: str, fields: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from headrace.handler.replies import Answer
 from headrace.handler.rights import group_of, handler_rights
 from headrace.handler.takeover import Takeover
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import BatchConsumer, Place, Record
+from headrace.kafka.consumer import BatchConsumer, Place, Record, headers_of
 from headrace.kafka.producer import TransactionalProducer
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
@@ -79,7 +79,7 @@ class Handling:
             number = record.partition()
             if answer.set_aside is not None or answer.parked is not None or answer.released:
                 self._produce_parked(producer, record, number, answer)
-            self._produce(producer, answer, number, record.headers() if answer.events else None)
+            self._produce(producer, answer, number, headers_of(record.headers) if answer.events else None)
             reach("producing")
 
     def tell(self, told: list[Tally]) -> None:

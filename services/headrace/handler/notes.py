@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from headrace import __version__
-from headrace.kafka.consumer import Record
+from headrace.kafka.consumer import Record, headers_of
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
 
@@ -54,7 +54,7 @@ def why_parked(record: Record, kind: str, error: Exception, aggregate_id: str = 
         *_origin(record.topic(), record.partition(), record.offset(), record.timestamp()[1]),
         ("kafka_dlt-exception-fqcn", f"{type(error).__module__}.{type(error).__name__}"),
         ("kafka_dlt-exception-message", _said(error)),
-        *(record.headers() or ()),
+        *headers_of(record.headers),
     ]
 
 
@@ -74,23 +74,25 @@ def why_released(place: tuple[str, int, int, int], meta: CommandMeta, through: i
 
 def read_note(record: Record) -> Note:
     """What a parked record says of itself; `Fault` when it does not."""
-    found = {name: value or b"" for name, value in reversed(record.headers() or [])}
+    found = {name: value or b"" for name, value in reversed(headers_of(record.headers))}
 
     def text(name: str) -> str:
         return found.get(name, b"").decode(errors="replace")
 
+    kind = text("headrace-parking") or ALONE
+    is_mark = kind == RELEASED  # what only marks have may be among other records' headers as their senders' own
     try:
         return Note(
-            text("headrace-parking") or ALONE,
+            kind,
             text("kafka_dlt-original-topic"),
             int(found["kafka_dlt-original-offset"]),
             int(found["kafka_dlt-original-timestamp"]),
             text("headrace-aggregate-id"),
-            text("kafka_dlt-exception-fqcn"),
-            text("kafka_dlt-exception-message") or text("headrace-reason"),
-            int(found.get("headrace-through", -1)),
-            text("headrace-result"),
-            text("headrace-actor"),
+            "" if is_mark else text("kafka_dlt-exception-fqcn"),
+            text("headrace-reason" if is_mark else "kafka_dlt-exception-message"),
+            int(found["headrace-through"]) if is_mark else -1,
+            text("headrace-result") if is_mark else "",
+            text("headrace-actor") if is_mark else "",
         )
     except (LookupError, ValueError) as error:
         raise Fault(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from headrace.handler.notes import KEY, RELEASED, Headers, read_note, trace_of
-from headrace.kafka.consumer import Place, Record
+from headrace.kafka.consumer import Place, Record, headers_of
 from headrace.kernel.errors import TooMuchParked
 
 
@@ -103,7 +103,7 @@ class Parking:
             note, value = read_note(record), record.value()
             if note.kind == KEY and value is not None:
                 lies_at[note.offset] = record.offset()
-                waiting = Waiting(record.key(), value, note.offset, note.log_time, trace_of(record.headers()))
+                waiting = Waiting(record.key(), value, note.offset, note.log_time, trace_of(headers_of(record.headers)))
                 self._own(note.aggregate_id).append(waiting)
             elif note.kind == RELEASED:
                 queue = self._own(note.aggregate_id)

@@ -18,6 +18,7 @@ from headrace.handler.release import reason_of, refuse_passing, release
 from headrace.handler.replies import Answer, Replies
 from headrace.handler.shortcut import shortcut
 from headrace.handler.window import Window, is_first_answer
+from headrace.kafka.consumer import headers_of
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import CommandIdReused, Discarded, KeyParked, Rejected
 from headrace.kernel.message import DiscardParked, Outcome, RedriveParked, Writer
@@ -91,7 +92,7 @@ class Partition:
             return self._decide(key, decoded, offset, at)
         except Exception as error:  # noqa: BLE001 - whatever the domain's code raises
             refuse_passing(error)
-            return self._park(decoded, Waiting(key, value or b"", offset, at, trace_of(headers())), error)
+            return self._park(decoded, Waiting(key, value or b"", offset, at, trace_of(headers_of(headers))), error)
 
     def commit(self) -> Tally:
         """The batch's transaction is committed: what it changed is now how things are. Returns what to count."""

@@ -149,20 +149,34 @@ class Takeover:
         return windows
 
     def _times_of_next_commands(self, starts: dict[Place, int]) -> Generator[None, None, dict[int, int]]:
-        """The log time of each partition's first unanswered command, or of its newest record when all are answered."""
+        """The log time of each partition's first unanswered record, or of its newest when all are answered.
+
+        It may be one of a transaction that is open or was aborted: the next command comes no earlier than that. What
+        lies at the group's offset may also be the mark of a transaction, which has no time that could be read.
+        """
         ends = high_watermarks(self._admin, list(starts))
         newest = list_offsets(self._admin, dict.fromkeys(starts, OffsetSpec.max_timestamp()))
         waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
         times: dict[int, int] = {}
-
-        def note(chunk: list[Record]) -> None:
-            for record in chunk:
-                times.setdefault(record.partition(), record.timestamp()[1])
-
-        yield from self._read(waiting, {place: offset + 1 for place, offset in waiting.items()}, note)
+        yield from self._note_times(waiting, {place: offset + 1 for place, offset in waiting.items()}, times)
+        for place, offset in waiting.items():
+            if place[1] not in times:
+                yield from self._note_times({place: offset}, {place: ends[place]}, times)
         for place in starts:
             times.setdefault(place[1], newest[place].timestamp)
         return {number: at for number, at in times.items() if at >= 0}
+
+    def _note_times(
+        self, starts: dict[Place, int], ends: dict[Place, int], times: dict[int, int]
+    ) -> Generator[None, None, None]:
+        """The log time of each partition's first record that lies there, until all that are read have one."""
+        for chunk in read_to(self._settings, starts, ends, uncommitted=True):
+            for record in chunk:
+                times.setdefault(record.partition(), record.timestamp()[1])
+            self._failpoints.reach("restoring")
+            yield
+            if all(number in times for _, number in starts):
+                return
 
     def _restore_parkings(
         self, consumer: BatchConsumer, ends: dict[Place, int]

@@ -7,7 +7,7 @@ the next rebalance go on.
 
 import time
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -33,6 +33,18 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102
     def headers(self) -> list[tuple[str, bytes]] | None: ...  # noqa: D102
     def error(self) -> KafkaError | None: ...  # noqa: D102
+
+
+def headers_of(read: Callable[[], list[tuple[str, Any]] | None]) -> list[tuple[str, Any]]:
+    """What a record's own `headers` reads; nothing when a name among them is no UTF-8, which any sender may send.
+
+    confluent-kafka raises `SystemError` then. If asked again, it hands out a list with holes, which ends the process.
+    """
+    try:
+        return read() or []
+    except SystemError:
+        read.__self__.set_headers([])  # type: ignore[attr-defined]  # the bound method of a `Message`
+        return []
 
 
 PASSING: Final = frozenset(

@@ -66,8 +66,12 @@ def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]
     return {place: info.offset for place, info in found.items()}
 
 
-def read_to(settings: Settings, starts: dict[Place, int], ends: dict[Place, int]) -> Iterator[list[Record]]:
+def read_to(
+    settings: Settings, starts: dict[Place, int], ends: dict[Place, int], *, uncommitted: bool = False
+) -> Iterator[list[Record]]:
     """The committed records from `starts` to `ends`, in chunks; `Fault` when it does not get on for a minute.
+
+    `uncommitted`: all records, those of open and of aborted transactions among them.
 
     A chunk is empty when nothing came for a moment, so that whoever reads can do something else meanwhile.
 
@@ -78,7 +82,8 @@ def read_to(settings: Settings, starts: dict[Place, int], ends: dict[Place, int]
     remaining = {place for place, end in ends.items() if starts[place] < end}
     if not remaining:
         return
-    consumer = Consumer(reader_config(settings))
+    isolation = {"isolation.level": "read_uncommitted"} if uncommitted else {}
+    consumer = Consumer(reader_config(settings) | isolation)
     try:
         consumer.assign([TopicPartition(*place, starts[place]) for place in remaining])
         yield from _chunks(consumer, remaining, ends)

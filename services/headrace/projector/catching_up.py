@@ -58,6 +58,8 @@ class CatchingUp(Struct, frozen=True):
                 if chunk:
                     raise self._behind(place, end, whole[place])
                 yield
+            if place not in places:
+                continue
             positions[place] = first = found[place]
             while place in places:
                 start = positions[place]
@@ -68,7 +70,7 @@ class CatchingUp(Struct, frozen=True):
                 if not write(Batch({place: records}, {place: start}, {place: after})):
                     break
                 yield
-            found[place] = positions.pop(place)
+            found[place] = positions.pop(place, found[place])
             log.info("caught up from the journal", projector=self.name, place=place, since=first, to=found[place])
 
     def _journal_end(self, place: Place) -> int:

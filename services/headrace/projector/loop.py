@@ -3,6 +3,7 @@
 import contextlib
 import time
 from concurrent.futures import Future, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaException
@@ -174,13 +175,22 @@ class Projector:
         else:
             self._written(extent, applied)
 
-    def _catch_up(self, batch: Batch) -> bool:
-        """Write a batch from the journal; not when the process is to stop and does not wait for a schema to the end."""
+    def _catch_up(self, places: set[Place], batch: Batch) -> bool:
+        """Write a batch from the journal; not when the process is to stop and does not wait for a schema to the end.
+
+        A partition that parks too much leaves the `places` that are taken over, and stands still.
+        """
         extent, work = self._read(batch)
         if work.unreadable and self.stopping:
             return False
         extent.timing.commit()
-        self._written(extent, self._writing.apply(work))
+        try:
+            applied = self._writing.apply(work)
+        except TooMuchParked as why:
+            self._halt(extent, why)
+            places.discard(why.place)
+            return False
+        self._written(extent, applied)
         return True
 
     def acquire(self, places: set[Place]) -> Steps:
@@ -193,6 +203,7 @@ class Projector:
         starts = self._offsets(asked, OffsetSpec.earliest())
         origin = find_origin(self._admin, self._kind.topics)
         yield
+        self._finish()  # as after each step: a batch that began meanwhile is written on the connection used here
         found: dict[Place, int] = {}
 
         def take_over(connection: Connection) -> None:
@@ -203,10 +214,13 @@ class Projector:
 
         self._writing.session.persist(take_over)
         yield
+        self._finish()
         refuse_impossible(self._name, found, starts, self._offsets(asked, OffsetSpec.latest()))
         self._tell_rewound(found)
         if self._kind.view is not None:  # the journal sees from versions what is missing; outcomes are not compacted
-            yield from self._catching_up.run(places, found, self._positions, self._catch_up)
+            for _ in self._catching_up.run(places, found, self._positions, partial(self._catch_up, places)):
+                yield
+                self._finish()
         for place in asked:
             if place in places:
                 self._positions[place] = found[place]

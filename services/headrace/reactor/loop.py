@@ -89,7 +89,6 @@ class Reacting:
 
     def produce_due(self, producer: TransactionalProducer, place: Place, answers: list[Message | Reacted]) -> None:
         """Likewise, and leave a mark for keys that are released."""
-        self.begin()
         for due in answers:
             if isinstance(due, Message):
                 self._send(producer, [due])

@@ -12,7 +12,7 @@ from headrace.avro.codec import Codec, Undecodable
 from headrace.handler.notes import Headers, trace_of, why_released
 from headrace.handler.parking import Parking, Waiting
 from headrace.handler.release import refuse_passing
-from headrace.kafka.consumer import Place
+from headrace.kafka.consumer import Place, headers_of
 from headrace.kernel.errors import KeyParked
 from headrace.kernel.message import CommandMeta, Fact, Outcome
 from headrace.kernel.reactor import Answered, Reactor
@@ -63,7 +63,7 @@ class SourcePart:
             return Reacted(name, self._react(value, offset, at, headers))
         except Exception as error:  # noqa: BLE001 - whatever the reactor's code raises
             refuse_passing(error)
-            self._parking.add(name, Waiting(key, value or b"", offset, at, trace_of(headers())))
+            self._parking.add(name, Waiting(key, value or b"", offset, at, trace_of(headers_of(headers))))
             return Reacted(name, parked=error)
 
     def due(self) -> list[Reacted]:
@@ -114,7 +114,7 @@ class SourcePart:
         if not reactions:
             return []
         name = meta.aggregate_id
-        cause = Cause(meta.event_id, name, meta.correlation_id, meta.event_id, trace_of(headers()))
+        cause = Cause(meta.event_id, name, meta.correlation_id, meta.event_id, trace_of(headers_of(headers)))
         return self._messages.of(reactions, cause)
 
     def _to_outcome(self, frame: bytes, _offset: int, _at: int, _headers: Callable[[], Any]) -> list[Message]:
@@ -124,6 +124,8 @@ class SourcePart:
         if outcome.repeated or outcome.actor != self._reactor.actor:
             return []
         answered = self._answered(outcome)
+        if answered is None:
+            return []
         reactions: Any = self._reactor.react(answered)
         if not reactions:
             return []
@@ -133,7 +135,13 @@ class SourcePart:
             reactions, Cause(named, answered.process_id, outcome.correlation_id, outcome.causation_id, [])
         )
 
-    def _answered(self, outcome: Outcome) -> Answered:
+    def _answered(self, outcome: Outcome) -> Answered | None:
+        """The answer with the event that its command followed from; None when it followed from none.
+
+        Anybody may send a command with a reactor's name for its actor: it is nothing that this one asked.
+        """
         process, _, rest = outcome.causation_id.partition("/")
         process_id, _, version = rest.rpartition("/")
+        if not (process and process_id and version.isascii() and version.isdigit()):
+            return None
         return Answered(outcome, self._aggregate, process, process_id, int(version))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from headrace.handler.notes import Headers
-from headrace.kafka.consumer import Place, Record
+from headrace.kafka.consumer import Place, Record, headers_of
 from headrace.observe.states import Held
 from headrace.reactor.messages import FIRED, Message, Messages, Timer, read_timer
 
@@ -51,7 +51,7 @@ class TimerPart:
     ) -> None:
         """Take note of a timer, or of one that has fired or is taken back: as often as it is read, to the same end."""
         self.log_time = at
-        found = dict(headers() or ())
+        found = dict(headers_of(headers))
         if value is not None:
             self._take(read_timer(self._place, key, value, offset, found))
             return

@@ -203,6 +203,7 @@ class TransactionalLoop:
             return
         try:
             self._producer.begin()
+            self._work.begin()
             for place, answers in due.items():
                 self._produce(self._work.produce_due, place, answers)
             self._failpoints.reach("due")
