@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from headrace.avro.codec import Codec
+from headrace.avro.codec import MAX_META_BYTES, Codec, Undecodable, Unencodable
 from headrace.kafka.clients import producer_config, reader_config
 from headrace.kafka.reading import high_watermarks
 from headrace.kernel.aggregate import Aggregate
@@ -29,10 +29,15 @@ class CommandClient:
         self._producer = Producer(producer_config(settings) | {"max.in.flight.requests.per.connection": 1})
 
     def send(self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta) -> int:
-        """Hand a command to the producer; returns the partition that it goes to."""
+        """Hand a command to the producer; returns the partition that it goes to.
+
+        `Unencodable` for one that no handler would take, such as a record of over a million bytes.
+        """
         key = meta.aggregate_id.encode()
         partition: int = murmur2(key, self._settings.partitions)
         frame = self._codec.encode(command, meta)
+        if len(frame) > MAX_META_BYTES:
+            self._refuse_too_large(command, frame)
         while True:
             try:
                 self._producer.produce(aggregate.command_topic, frame, key, partition=partition, on_delivery=self._note)
@@ -41,6 +46,12 @@ class CommandClient:
             else:
                 self._producer.poll(0)
                 return partition
+
+    def _refuse_too_large(self, command: Struct, frame: bytes) -> None:
+        try:
+            self._codec.decode(frame)
+        except Undecodable as error:
+            raise Unencodable(f"this {type(command).__name__} is too large: {error}") from error
 
     def flush(self) -> None:
         """Wait until the brokers have every command; `Fault` says what they refused."""

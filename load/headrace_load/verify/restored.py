@@ -33,7 +33,10 @@ def read_logs(folder: Path | None) -> dict[tuple[str, int], list[Restored]]:
         return found
     if not folder.is_dir():
         raise CannotVerify(f"no folder {folder}: --logs takes the folder of the handlers' *.log files")
-    for path in sorted(folder.glob("*.log")):
+    paths = sorted(folder.glob("*.log"))
+    if not paths:
+        raise CannotVerify(f"no *.log file in {folder}: --logs takes the folder of the handlers' *.log files")
+    for path in paths:
         for place, restored in _takeovers(path):
             found[place].append(restored)
     for takeovers in found.values():

@@ -91,6 +91,8 @@ def make_key_pair(path: Path) -> Path:
     """
     key = Ed25519PrivateKey.generate()
     public = path.with_name(f"{path.name}.pub")
+    if public.exists():
+        raise _is_there(public)  # before the private one is written
     nothing = serialization.NoEncryption()
     _write(path, key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, nothing), PRIVATE_MODE)
     _write(public, key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo), 0o644)
@@ -158,8 +160,10 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
             stream.write(content)
     except FileExistsError as error:
-        raise Misconfigured(
-            f"{path}: there is such a file; a key that is overwritten verifies nothing any more"
-        ) from error
+        raise _is_there(path) from error
     except OSError as error:
         raise Misconfigured(f"{path}: {error.strerror}") from error
+
+
+def _is_there(path: Path) -> Misconfigured:
+    return Misconfigured(f"{path}: there is such a file; a key that is overwritten verifies nothing any more")

@@ -38,11 +38,15 @@ def read_parts(folder: Path) -> list[Part]:
         _part(ENVELOPE, entry.name, entry.read_text("utf-8"), entry.name)
         for entry in resources.files("headrace.avro").joinpath("envelope").iterdir()
     ]
-    parts += [
-        _part(path.parent.name, path.name, path.read_text("utf-8"), str(path))
-        for path in sorted(folder.glob("*/*.avsc"))
-    ]
+    parts += [_part(path.parent.name, path.name, _text_of(path), str(path)) for path in sorted(folder.glob("*/*.avsc"))]
     return sorted(parts, key=lambda part: (part.domain, part.name, part.version))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{path}: not UTF-8") from error
 
 
 def lock(parts: list[Part], before: Catalogue) -> Catalogue:

@@ -41,14 +41,27 @@ def main() -> None:
         # The first process of a container has no default for signals: without one of ours, it would wait to be killed.
         signal.signal(signal.SIGTERM, _end)
     try:
+        _refuse_other_bytes(sys.argv)
         app()
     except Misconfigured as error:
         _say(error)
         sys.exit(WRONG_USE)
+    except OSError as error:  # a file or a folder that cannot be read or written
+        _say(error)
+        sys.exit(FAILED)
     except expected_errors() as error:
         _say(error)
         refused = isinstance(error, KafkaException) and error.args[0].code() == KafkaError._INVALID_ARG  # noqa: SLF001
         sys.exit(WRONG_USE if refused else FAILED)  # properties that do not go together
+
+
+def _refuse_other_bytes(arguments: list[str]) -> None:
+    """Kafka, Postgres and Avro hold UTF-8; Python takes any bytes, those of a file's name among them."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise Misconfigured(f"the argument {argument!r} is not UTF-8") from None
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from headrace.cli.options import AsJson, print_json
-from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.errors import Misconfigured
 
 if TYPE_CHECKING:
     from headrace.local import LocalServers
@@ -152,13 +152,15 @@ def _show_progress() -> None:
 
 def _state_of(servers: "LocalServers") -> dict[str, Any]:
     """For each server that was ever started here: whether it runs, its address, process and log."""
+    from headrace.local.process import NeverStarted  # noqa: PLC0415 - an extra
+
     state: dict[str, Any] = {"directory": str(servers.directory)}
     environment = {}
     for name, variable in VARIABLES.items():
         server = getattr(servers, name)
         try:
             address = servers.kafka.bootstrap_servers if name is Server.KAFKA else server.url
-        except Fault:
+        except NeverStarted:
             state[name] = None
             continue
         state[name] = {"running": server.running, "address": address, "pid": server.pid, "log": str(server.log_file)}

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,10 +34,23 @@ def load_app(path: str) -> App:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise Misconfigured(f"--app {path!r}: {error}; is its folder on PYTHONPATH?") from error
+    except Misconfigured:
+        raise  # an app that is not sound says why
+    except (Exception, SystemExit) as error:  # whatever the module does as it is imported
+        raise Misconfigured(f"--app {path!r}: {_what_broke(error)}") from error
     app = getattr(module, attribute, None)
     if not isinstance(app, App):
         raise Misconfigured(f"--app {path!r}: {attribute!r} of {module_name} is not an App")
     return app
+
+
+def _what_broke(error: BaseException) -> str:
+    """An error of somebody's module, with its place there."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, SyntaxError):
+        return said  # its words have the place
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{said} in {last.filename}, line {last.lineno}"
 
 
 def print_json(value: Any) -> None:

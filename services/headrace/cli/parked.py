@@ -34,7 +34,7 @@ Key = Annotated[str, typer.Argument(help="The aggregate's id.", metavar="KEY")]
 OfProjector = Annotated[bool, typer.Option("--projector", help="NAME is a view: its projector's parked events.")]
 OfReactor = Annotated[bool, typer.Option("--reactor", help="NAME is a reactor: its parked events and outcomes.")]
 Actor = Annotated[str | None, typer.Option(help="Who asks; it is kept.")]
-Timeout = Annotated[float, typer.Option(help="Seconds that a handler has for its answer.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds that a handler has for its answer.")]
 
 AGGREGATES = "aggregates"
 REACTORS = "reactors"

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from confluent_kafka import Consumer, KafkaError, TopicPartition, murmur2
-from rich.console import Console
 
 from headrace.avro.codec import Codec, Undecodable, Unencodable
 from headrace.avro.ids import open_codec
@@ -30,7 +29,7 @@ def send(
     command_id: Annotated[str | None, typer.Option(help="A UUID; send the same again to resend.")] = None,
     expected_version: Annotated[int | None, typer.Option(help="Refuse unless the aggregate is at it.")] = None,
     actor: Annotated[str | None, typer.Option(help="Who asks.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the outcome.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the outcome.")] = 30.0,
     app_path: AppPath = SHIPPED,
     as_json: AsJson = False,
 ) -> None:
@@ -137,9 +136,9 @@ def _print_record(codec: Codec, record: Record, *, as_json: bool) -> None:
     else:
         name = shown.get("type", "?")
         rest = msgspec.json.encode(shown.get("fields", shown)).decode()
-        Console(soft_wrap=True).print(
-            f"{place['partition']}:{place['offset']} {key} [bold]{name}[/bold]", rest, markup=True
-        )
+        # What others have written is shown as it is: no markup, no wrapping, and nothing that a terminal obeys.
+        plain = key if key.isprintable() else repr(key)[1:-1]
+        typer.echo(f"{place['partition']}:{place['offset']} {plain} {typer.style(name, bold=True)} {rest}")
 
 
 def _headers(record: Record) -> dict[str, str]:

@@ -71,7 +71,11 @@ def watch(app_path: AppPath = SHIPPED) -> None:
     """Show what no service sees of itself on METRICS_PORT: brokers, topics, groups without members, Postgres."""
     from headrace.watch.loop import Watch  # noqa: PLC0415
 
-    _run(lambda settings, health: Watch(load_app(app_path), settings, health))
+    def make(settings: Settings, health: Health) -> Watch:
+        _ = settings.kafka, settings.database  # it waits for servers that do not answer, and for no address
+        return Watch(load_app(app_path), settings, health)
+
+    _run(make)
 
 
 def _run(make: Callable[[Settings, Health], Service]) -> None:

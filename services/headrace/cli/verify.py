@@ -17,7 +17,8 @@ def verify(
     database_url: Annotated[str, typer.Option(envvar="DATABASE_URL", help="The database's address.")] = "",
     schemas: Annotated[Path, typer.Option(envvar="HEADRACE_SCHEMAS", help="The folder of ids.json.")] = Path("schemas"),
     dedup_window_s: Annotated[
-        int, typer.Option(envvar="HEADRACE_DEDUP_WINDOW_S", help="How long the handlers remember a command's id.")
+        int,
+        typer.Option(min=1, envvar="HEADRACE_DEDUP_WINDOW_S", help="How long the handlers remember a command's id."),
     ] = 300,
     history: Annotated[
         list[Path] | None, typer.Option(help="What clients saw, as the load generator writes it; for each of them.")

@@ -10,11 +10,14 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, reader_config
 from headrace.kafka.consumer import Place, Record, passes
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
 
 STALLED_S: Final = 60.0
 LEADERLESS_S: Final = 30.0
+MISSING_S: Final = 3.0
+"""So long a broker has to learn of a topic that was made just now."""
+UNKNOWN: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001
 ATTEMPT_S: Final = 3.0
 """So long one request for offsets may take: it waits for the leaders that it knew, and the next one knows others."""
 REFUSED: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
@@ -30,7 +33,8 @@ def list_offsets(
     A broker that comes or goes leaves partitions without a leader, or with one that the client does not know yet, for
     a while: they are asked again, and a `Fault` says so only after half a minute.
     """
-    deadline = time.monotonic() + LEADERLESS_S
+    began = time.monotonic()
+    deadline = began + LEADERLESS_S
     while True:
         futures = admin.list_offsets(
             {TopicPartition(*place): spec for place, spec in wanted.items()},
@@ -50,14 +54,23 @@ def list_offsets(
         if time.monotonic() > deadline:
             raise Fault(f"the brokers do not tell their offsets: {why}")
         time.sleep(RETRY_S)
-        _learn_leaders(admin, {topic for topic, _ in wanted})
+        missing = _learn_leaders(admin, {topic for topic, _ in wanted})
+        if missing and time.monotonic() - began > MISSING_S:
+            raise Misconfigured(f"topics {', '.join(missing)} do not exist: run `headrace topics create`")
 
 
-def _learn_leaders(admin: AdminClient, topics: set[str]) -> None:
-    """The admin client asks the leaders that it once knew, by their old epochs, until it is made to look anew."""
-    for topic in topics:
+def _learn_leaders(admin: AdminClient, topics: set[str]) -> list[str]:
+    """The admin client asks the leaders that it once knew, by their old epochs, until it is made to look anew.
+
+    Returns the topics that the broker which answers knows nothing of; of a new one it learns a moment later.
+    """
+    missing = []
+    for topic in sorted(topics):
         with contextlib.suppress(KafkaException):
-            admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S)
+            found = admin.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics.get(topic)
+            if found is not None and found.error is not None and found.error.code() in UNKNOWN:
+                missing.append(topic)
+    return missing
 
 
 def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]:

@@ -7,7 +7,9 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from headrace.local.process import LocalServerError, ServerProcess, write_whole
+import msgspec
+
+from headrace.local.process import LocalServerError, NeverStarted, ServerProcess, write_whole
 
 # Below those that Linux and macOS give to outgoing connections, so that none is lost while a server is down.
 RANGE = range(15_000, 32_000)
@@ -27,9 +29,13 @@ class Ports:
     def known(self) -> list[int]:
         """The ports as last chosen. Raises when the server was never started."""
         try:
-            ports: list[int] = json.loads(self._file.read_text())
+            ports = msgspec.json.decode(self._file.read_bytes(), type=list[int])
         except FileNotFoundError:
-            raise LocalServerError(f"No server has ever been started in {self._file.parent}") from None
+            raise NeverStarted(f"No server has ever been started in {self._file.parent}") from None
+        except ValueError as error:  # msgspec's own, too
+            raise LocalServerError(f"{self._file} is damaged ({error}): remove it") from error
+        if len(ports) != self._count:
+            raise LocalServerError(f"{self._file} is damaged ({len(ports)} ports of {self._count}): remove it")
         return ports
 
     def settle(self) -> list[int]:

@@ -31,6 +31,10 @@ class LocalServerError(Fault):
     """A local server could not be started, stopped or reached; the message says what to do."""
 
 
+class NeverStarted(LocalServerError):  # noqa: N818 - an answer, which `local status` shows
+    """There is no server in that folder, and never was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """One process, never mistaken for a later one with the same number: the number and the second it started."""
@@ -211,6 +215,10 @@ class ServerProcess:
             return msgspec.json.decode(self._record_file.read_bytes(), type=Record)
         except FileNotFoundError:
             return None
+        except ValueError as error:  # msgspec's own, too
+            raise LocalServerError(
+                f"{self._record_file} is damaged ({error}): end {self.name} by hand if it runs, and remove the file"
+            ) from error
 
 
 def quote_end(log: str, lines: int = 12) -> str:

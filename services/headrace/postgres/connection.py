@@ -37,6 +37,9 @@ def connect(
             options=TIMEOUTS + BY_KEY if by_key else TIMEOUTS,
             prepare_threshold=1,
         )
+    except psycopg.ProgrammingError as error:
+        why = " ".join(str(error).split())
+        raise Misconfigured(f"DATABASE_URL is no postgresql://user:password@host:port/name ({why})") from error
     except psycopg.OperationalError as error:
         where = psycopg.conninfo.conninfo_to_dict(settings.database)
         address, why = f"{where.get('host', 'localhost')}:{where.get('port', 5432)}", " ".join(str(error).split())

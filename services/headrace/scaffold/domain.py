@@ -30,8 +30,9 @@ def write_domain(name: str, singular: str, folder: Path) -> list[Path]:
         raise Misconfigured(f"{there[0]} is there already, and nothing is overwritten: take another name or folder")
     if importlib.util.find_spec(name) is not None:
         raise Misconfigured(f"{name!r} is a Python module already: take another name")
-    for target, source in files.items():
+    for target in files:
         target.parent.mkdir(parents=True, exist_ok=True)
+    for target, source in files.items():
         target.write_text(renamed(source.read_text(encoding="utf-8"), name, singular), encoding="utf-8")
     return list(files)
 

@@ -1,0 +1,69 @@
+"""`headrace send` and `headrace tail` on a real broker: what others have written is shown as it is."""
+
+import subprocess
+import sys
+
+import pytest
+from confluent_kafka import Producer
+
+from running import Running
+
+pytestmark = pytest.mark.edge
+
+
+def call(shop: Running, *arguments: str) -> tuple[int, str]:
+    """The exit code, and all that was printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "headrace", *arguments],
+        env=shop.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def order(sku: str) -> tuple[str, ...]:
+    line = f'lines=[{{"sku":"{sku}","description":"see [/docs]","quantity":1,"unit_price":2}}]'
+    return ("--field", line, "--field", "currency=GBP", "--field", "business_date=2026-01-05")
+
+
+def test_texts_that_look_like_markup_are_shown_as_they_are(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    assert call(shop, "send", "orders", "CreateOrder", "--id", "a[/x]", *order("[bold]A[/bold]"))[0] == 0
+    code, said = call(shop, "tail", "orders", "--no-follow", "--from-beginning")
+    assert code == 0
+    assert said.split(":", 1)[1].startswith("0 a[/x] OrderCreated {")
+    assert '"sku":"[bold]A[/bold]","description":"see [/docs]"' in said
+
+
+def test_a_long_key_and_one_that_a_terminal_would_obey_are_one_line_each(shop: Running) -> None:
+    producer = Producer({"bootstrap.servers": shop.settings.kafka})
+    for key in (b"k" * 100_000, b"\x1b[31mred\nline"):
+        producer.produce("orders.commands", b"x", key, partition=0)
+    producer.flush()
+    code, said = call(shop, "tail", "orders", "--kind", "commands", "--no-follow", "--from-beginning")
+    assert code == 0
+    long, coloured = said.splitlines()
+    assert long.startswith("0:0 kkk")
+    assert coloured.startswith("0:1 \\x1b[31mred\\nline ? {")
+
+
+@pytest.mark.parametrize("actor", ["a" * 12_000])
+def test_a_command_that_no_handler_would_take_is_not_sent(shop: Running, actor: str) -> None:
+    code, said = call(shop, "send", "orders", "DeliverOrder", "--id", "o-1", "--actor", actor)
+    assert code == 2
+    assert "this DeliverOrder is too large: " in said
+    assert "of meta, more than the 10000 that it may have" in said
+    code, said = call(shop, "send", "orders", "CancelOrder", "--id", "o-1", "--field", f"reason={'r' * 100_000}")
+    assert code == 1  # a handler takes it: here there is none
+
+
+def test_topics_that_do_not_exist_are_told_at_once_with_the_command_that_makes_them(shop: Running) -> None:
+    shop.admin.delete_topics(["orders.outcomes"])["orders.outcomes"].result()
+    shop.wait(lambda: "orders.outcomes" not in shop.admin.list_topics(timeout=10).topics, "the topic is gone")
+    for command in (("tail", "orders", "--kind", "outcomes"), ("send", "orders", "DeliverOrder", "--id", "o-1")):
+        code, said = call(shop, *command)
+        assert (code, said) == (2, "headrace: topics orders.outcomes do not exist: run `headrace topics create`\n")
