@@ -1,7 +1,9 @@
 """`headrace send` and `headrace tail` on a real broker: what others have written is shown as it is."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
@@ -67,3 +69,15 @@ def test_topics_that_do_not_exist_are_told_at_once_with_the_command_that_makes_t
     for command in (("tail", "orders", "--kind", "outcomes"), ("send", "orders", "DeliverOrder", "--id", "o-1")):
         code, said = call(shop, *command)
         assert (code, said) == (2, "headrace: topics orders.outcomes do not exist: run `headrace topics create`\n")
+
+
+def test_an_imported_command_that_no_handler_would_take_is_reported_and_the_rest_is_sent(
+    shop: Running, tmp_path: Path
+) -> None:
+    reasons = ("r" * 1_000_000, "late")
+    lines = [{"aggregate": "orders", "type": "CancelOrder", "id": "o-1", "fields": {"reason": it}} for it in reasons]
+    (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    code, said = call(shop, "import", "--strict", str(tmp_path / "c.jsonl"))
+    assert code == 1
+    assert said.startswith("orders o-1: this CancelOrder is too large: 1000")
+    assert "sent 1 commands: 1 CancelOrder\nreported 1 lines: 1 too large\n" in said

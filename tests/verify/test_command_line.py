@@ -113,6 +113,7 @@ def test_servers_without_anything_and_evidence_that_cannot_be_read_are_one_line_
         ([*full, "--history", str(broken)], f"{broken} line 1: Invalid value 'sent'"),
         ([*full, "--history", str(tmp_path / "none")], "cannot read the history"),
         ([*full, "--logs", str(tmp_path / "none")], "no folder"),
+        ([*full, "--logs", str(tmp_path)], "no *.log file"),
         ([*full, "--history"], "--history"),
     ):
         monkeypatch.setattr("headrace_load.verify.topics.TIMEOUT_S", 3.0)
@@ -120,4 +121,5 @@ def test_servers_without_anything_and_evidence_that_cannot_be_read_are_one_line_
         assert code == 2
         assert why in error
         assert out == ""
+    (tmp_path / "handler.log").write_text("of something else\n")
     assert run(capsys, monkeypatch, *full, "--logs", str(tmp_path))[0] == 0

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from headrace.avro.codec import Unencodable
 from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.client import CommandClient
@@ -54,7 +55,12 @@ def import_files(
             typer.echo(str(entry), err=True)
             continue
         for asked in [entry, *lifecycle(entry)] if steps and file_format is Format.retail else [entry]:
-            client.send(app.aggregate(asked.aggregate), asked.command, asked.meta)
+            try:
+                client.send(app.aggregate(asked.aggregate), asked.command, asked.meta)
+            except Unencodable as error:
+                reported["too large"] += 1
+                typer.echo(f"{asked.aggregate} {asked.meta.aggregate_id}: {error}", err=True)
+                continue
             sent[type(asked.command).__name__] += 1
     client.flush()
     if as_json:

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "new": "new:app",
     "schemas": "schemas:app",
     "parked": "parked:app",
+    "views": "views:app",
     "processes": "processes:app",
 }
 """Where each command lies in this package: a function, or a group of its own."""

@@ -10,6 +10,7 @@ from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.view import View
 from headrace.postgres.connection import connect
+from headrace.postgres.versions import is_filled, seen_schema, switch
 from headrace.settings import Settings
 
 FIRST_CHAINED = "0004"
@@ -30,8 +31,9 @@ def migrate(app: App, settings: Settings) -> list[str]:
                 done.append(f"the journal's hash chains begin behind the {older:,} rows that it has: those are in none")
         for view in app.views:
             if _columns(connection, view) is None:
-                _create(connection, view)
                 done.append(f"view {view.name}: version {view.version} in schema {view.schema}")
+                if seen := _create(connection, view):
+                    done.append(f"readers of {view.name} see {seen} until `headrace views switch {view.name}`")
         refuse_unmigrated(connection, app.views)
     return done
 
@@ -79,15 +81,18 @@ def _upgrade(settings: Settings) -> None:
     engine.dispose()
 
 
-def _create(connection: psycopg.Connection[Any], view: View[Any]) -> None:
-    schema, table = sql.Identifier(view.schema), sql.Identifier(view.table.name)
+def _create(connection: psycopg.Connection[Any], view: View[Any]) -> str | None:
+    """Make the version's table. Readers see it at once, unless they see one that is filled: its schema is returned."""
+    schema = sql.Identifier(view.schema)
     with connection.transaction():
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(schema))
         connection.execute(view.table.ddl.encode())
-        # Readers ask for the plain name; a new version of the view is switched to by pointing it elsewhere.
-        seen = sql.SQL("CREATE OR REPLACE VIEW public.{} AS ").format(table).as_string(connection)
-        connection.execute((seen + (view.table.sums or f"TABLE {table.as_string(connection)}")).encode())
+        seen = seen_schema(connection, view)
+        if seen is not None and is_filled(connection, seen):
+            return seen
+        switch(connection, view)
+    return None
 
 
 def _columns(connection: psycopg.Connection[Any], view: View[Any]) -> list[str] | None:
