@@ -36,16 +36,19 @@ def given(aggregate: Aggregate[CommandT, StateT, EventT], *events: EventT) -> Hi
     return History(aggregate, reduce(aggregate.evolve, events, aggregate.initial))
 
 
-def facts(aggregate: Aggregate[CommandT, StateT, EventT], aggregate_id: str, *events: EventT) -> Iterator[Fact[EventT]]:
-    """The events as they would stand in the log, the first one at millisecond 1, the second at 2, and so on."""
+def facts(
+    aggregate: Aggregate[CommandT, StateT, EventT], aggregate_id: str, *events: EventT, at: int = 1
+) -> Iterator[Fact[EventT]]:
+    """The events as they would stand in the log, a millisecond apart, the first one `at` that one."""
     state = aggregate.initial
     for version, event in enumerate(events, start=1):
+        now = at + version - 1
         state = aggregate.evolve(state, event)
         meta = EventMeta(
             version=version,
             event_id=f"event-{version}",
             aggregate_id=aggregate_id,
-            occurred_at=version,
+            occurred_at=now,
             command_id=f"command-{version}",
             command_offset=version - 1,
             correlation_id="correlation",
@@ -53,7 +56,7 @@ def facts(aggregate: Aggregate[CommandT, StateT, EventT], aggregate_id: str, *ev
             actor=None,
             writer=Writer("test", 0),
         )
-        yield Fact(event, meta, state, aggregate.event_topic, 0, version - 1, version)
+        yield Fact(event, meta, state, aggregate.event_topic, 0, version - 1, now)
 
 
 def fold(view: View[RowT], log: Iterable[Fact[Any]]) -> dict[Key, RowT]:

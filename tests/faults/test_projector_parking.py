@@ -115,6 +115,25 @@ def test_a_key_stays_parked_when_another_process_takes_over(shop: Running) -> No
     assert {check.name for check in shop.verify().checks if not check.ok} == {"held", "rows"}
 
 
+def test_a_redrive_tells_which_commands_led_to_what_it_applies(shop: Running) -> None:
+    """Of an event that did not decode, as one of a newer version, it was not known when the checkpoint passed it."""
+    shop.start("handler", "handle", "orders")
+    shop.start("old", "project", "orders", FAULTY_BUG="crash")
+    steps(shop, 0, 4)
+    shop.wait_until_quiet()
+    shop.services.stop("old")
+    shop.change("UPDATE headrace.checkpoints SET command_offset = -1 WHERE projector = 'orders_v1'")
+    assert shop.headrace("parked", "redrive", "--projector", "orders", "order-3", env=FIXED).returncode == 0
+    [place] = {place for place, _, key, _ in shop.read("orders.events") if key == b"order-3"}
+    applied = [
+        shop.codec.decode(value).meta.command_offset
+        for _, _, key, value in shop.read("orders.events")
+        if key == b"order-3"
+    ]
+    reached = f"SELECT command_offset FROM headrace.checkpoints WHERE projector = 'orders_v1' AND partition = {place}"
+    assert shop.rows(reached) == [(max(applied),)]
+
+
 def test_a_foreign_record_among_the_events_is_discarded_for_a_reason(shop: Running) -> None:
     shop.start("handler", "handle", "orders")
     shop.start("project-orders", "project", "orders")

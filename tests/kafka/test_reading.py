@@ -1,6 +1,7 @@
 """What brokers tell of a partition while its leader moves. The client is scripted; tests/faults has real brokers."""
 
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPar
 
 from headrace.kafka import reading
 from headrace.kafka.reading import high_watermarks
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
 
 PLACE = ("orders.events", 3)
 
@@ -24,6 +25,7 @@ class Admin:
     def __init__(self, *answers: int | KafkaException) -> None:
         self._answers = list(answers)
         self.looked_up: list[str] = []
+        self.is_missing = False
 
     def list_offsets(self, wanted: dict[TopicPartition, Any], **_named: object) -> dict[TopicPartition, Future[Told]]:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -34,9 +36,11 @@ class Admin:
             future.set_result(Told(answer))
         return dict.fromkeys(wanted, future)
 
-    def list_topics(self, topic: str, timeout: float) -> None:
+    def list_topics(self, topic: str, timeout: float) -> Any:
         assert timeout
         self.looked_up.append(topic)
+        error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART) if self.is_missing else None
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=error)})
 
 
 STALE = KafkaException(KafkaError(KafkaError.FENCED_LEADER_EPOCH))
@@ -57,6 +61,14 @@ def test_offsets_that_nobody_tells_for_long_are_a_fault_and_never_a_number(
     monkeypatch.setattr(reading, "LEADERLESS_S", 0.2)
     with pytest.raises(Fault, match="the brokers do not tell their offsets"):
         high_watermarks(Admin(always), [PLACE])  # type: ignore[arg-type]
+
+
+def test_offsets_of_a_topic_that_there_is_not_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MISSING_S", 0.2)
+    admin = Admin(STALE)
+    admin.is_missing = True
+    with pytest.raises(Misconfigured, match=r"topics orders\.events do not exist: run `headrace topics create`"):
+        high_watermarks(admin, [PLACE])  # type: ignore[arg-type]
 
 
 def test_offsets_that_may_not_be_asked_for_are_a_fault_at_once() -> None:

@@ -62,6 +62,13 @@ def test_facts_count_their_versions_and_carry_the_state_after_them() -> None:
     assert {fact.topic for fact in log} == {"orders.events"}
 
 
+def test_facts_happen_when_the_test_says_so() -> None:
+    new_year = 1_767_225_600_000
+    log = list(facts(orders, "o-1", CREATED, PAID, at=new_year))
+    assert [fact.meta.occurred_at for fact in log] == [fact.log_time for fact in log] == [new_year, new_year + 1]
+    assert log[0].meta.time.isoformat() == "2026-01-01T00:00:00+00:00"
+
+
 class Bell(Struct, frozen=True):
     bell: str
     heard_in: str

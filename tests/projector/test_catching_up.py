@@ -1,6 +1,7 @@
 """A view that is filled from the journal, step by step, while its group goes on."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ class FromMemory(CatchingUp, frozen=True):
 def all_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catching_up, "whole_from", lambda _admin, found, _share: dict.fromkeys(found, EVENTS))
     monkeypatch.setattr(catching_up, "read_to", lambda *_: iter(()))
+    monkeypatch.setattr(catching_up, "log", SimpleNamespace(info=lambda *_, **__: None))
 
 
 @pytest.mark.parametrize("steps", range(2 * EVENTS))

@@ -91,8 +91,9 @@ def make_key_pair(path: Path) -> Path:
     """
     key = Ed25519PrivateKey.generate()
     public = path.with_name(f"{path.name}.pub")
-    if public.exists():
-        raise _is_there(public)  # before the private one is written
+    for file in (path, public):
+        if file.exists():
+            raise _is_there(file)  # before one of them is written
     nothing = serialization.NoEncryption()
     _write(path, key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, nothing), PRIVATE_MODE)
     _write(public, key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo), 0o644)

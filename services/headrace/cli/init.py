@@ -7,10 +7,13 @@ from typing import Annotated, Final, TypeVar
 import typer
 from confluent_kafka.admin import AdminClient
 
+from headrace.avro.agreement import mismatches
+from headrace.avro.contract import read_lock
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.cli.schemas import as_line, register_all
 from headrace.kafka.clients import admin_client
 from headrace.kafka.topics import REPLICAS, TIMEOUT_S, create_topics, refuse_other_topics
+from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.connection import connect
 from headrace.settings import Settings, read_settings
@@ -34,6 +37,7 @@ def init(
     from headrace.postgres.schema import migrate  # noqa: PLC0415 - SQLAlchemy is slow to import
 
     app, settings = load_app(app_path), read_settings()
+    _refuse_other_schemas(app_path, app, settings)
     deadline = time.monotonic() + wait
     admin = _once_there(lambda: _admin_of_enough_brokers(settings), deadline)
     _once_there(lambda: connect(settings, "headrace init").close(), deadline)
@@ -49,6 +53,17 @@ def init(
     typer.echo("\n".join(migrated) or "the database is up to date")
     if schemas:
         typer.echo(as_line(schemas))
+
+
+def _refuse_other_schemas(app_path: str, app: App, settings: Settings) -> None:
+    """Before there are topics and tables of an app that nobody meant: its services would not start by these schemas."""
+    problems = list(mismatches(app, read_lock(settings.schemas)))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
+        raise Misconfigured(
+            f"the schemas in {settings.schemas} are not those of {app_path}: {problems[0]}{more}; if another app is "
+            f"meant, name it with --app or HEADRACE_APP"
+        )
 
 
 def _once_there(ask: Callable[[], T], deadline: float) -> T:

@@ -28,7 +28,7 @@ def lock(app_path: AppPath = SHIPPED) -> None:
     folder = read_settings().schemas
     before = read_lock(folder) if (folder / LOCK_FILE).exists() else Catalogue([])
     after = lock_parts(read_parts(folder), before)
-    _refuse(_unsound(app_path, after))
+    _refuse(app_path, _unsound(app_path, after))
     write_lock(folder, after)
     typer.echo(f"{len(after.contracts)} contracts locked, {len(after.contracts) - len(before.contracts)} of them new")
 
@@ -38,7 +38,7 @@ def check(app_path: AppPath = SHIPPED) -> None:
     """Check parts, lock file and message classes against each other, and every version against every other."""
     folder = read_settings().schemas
     locked = read_lock(folder)
-    _refuse([*problems_with(read_parts(folder), locked), *_unsound(app_path, locked)])
+    _refuse(app_path, [*problems_with(read_parts(folder), locked), *_unsound(app_path, locked)])
     typer.echo(f"{len(locked.contracts)} contracts are sound")
 
 
@@ -134,6 +134,7 @@ def _unsound(app_path: str, catalogue: Catalogue) -> list[str]:
     ]
 
 
-def _refuse(problems: list[str]) -> None:
+def _refuse(app_path: str, problems: list[str]) -> None:
     if problems:
-        raise Misconfigured("\n  ".join(["the schemas are not sound:", *problems]))
+        said = f"the schemas are not sound for {app_path} (--app or HEADRACE_APP names another):"
+        raise Misconfigured("\n  ".join([said, *problems]))

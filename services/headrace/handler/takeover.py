@@ -159,9 +159,8 @@ class Takeover:
         waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
         times: dict[int, int] = {}
         yield from self._note_times(waiting, {place: offset + 1 for place, offset in waiting.items()}, times)
-        for place, offset in waiting.items():
-            if place[1] not in times:
-                yield from self._note_times({place: offset}, {place: ends[place]}, times)
+        marked = {place: offset for place, offset in waiting.items() if place[1] not in times}
+        yield from self._note_times(marked, {place: ends[place] for place in marked}, times)
         for place in starts:
             times.setdefault(place[1], newest[place].timestamp)
         return {number: at for number, at in times.items() if at >= 0}

@@ -34,6 +34,11 @@ LOCK: Final = """
     SELECT next_offset FROM headrace.checkpoints WHERE projector = %s AND topic = %s AND partition = %s FOR UPDATE"""
 
 
+REACH: Final = """
+    UPDATE headrace.checkpoints SET command_offset = greatest(command_offset, %s)
+    WHERE projector = %s AND topic = %s AND partition = %s"""
+
+
 class Superseded(Fault):
     """Another process has applied these events: this one no longer owns the partition."""
 
@@ -100,6 +105,11 @@ def was_committed(cursor: psycopg.Cursor[Any], projector: str, steps: Iterable[S
     if found == [s.before for s in ordered]:
         return False
     raise Superseded(f"{projector}: its checkpoints stand where this process has not left them")
+
+
+def reach(cursor: psycopg.Cursor[Any], projector: str, place: Place, command_offset: int) -> None:
+    """Note that an event of that command is applied, although the checkpoint has passed it long before."""
+    cursor.execute(REACH, [command_offset, projector, *place])
 
 
 def lock(cursor: psycopg.Cursor[Any], projector: str, place: Place) -> int | None:
