@@ -1,6 +1,5 @@
 """A new version of a view: filled beside the old one, seen when it is as far, and the old one goes."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,16 +49,8 @@ def newer(tmp_path: Path) -> dict[str, str]:
 
 def call(shop: Running, newer: dict[str, str], *arguments: str) -> tuple[int, str]:
     """The exit code, and all that was printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "headrace", *arguments],
-        env=shop.env | newer,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout
+    done = shop.headrace(*arguments, env=newer)
+    return done.returncode, done.stdout + done.stderr
 
 
 def ask(shop: Running, query: str) -> list[Any]:
