@@ -35,6 +35,11 @@ class Record(Protocol):
     def error(self) -> KafkaError | None: ...  # noqa: D102
 
 
+def place_of(record: Record) -> Place:
+    """The record's topic and partition."""
+    return record.topic(), record.partition()
+
+
 def headers_of(read: Callable[[], list[tuple[str, Any]] | None]) -> list[tuple[str, Any]]:
     """What a record's own `headers` reads; nothing when a name among them is no UTF-8, which any sender may send.
 

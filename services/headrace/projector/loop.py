@@ -1,18 +1,15 @@
 """The projector's loop: poll, decode, fold, then one database transaction while the next batch is on its way."""
 
-import contextlib
 import time
 from concurrent.futures import Future, wait
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import OffsetSpec
-from msgspec import Struct
 from structlog import get_logger
 
 from headrace.collector import keep_what_lives
-from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, consumer_config
+from headrace.kafka.clients import admin_client, consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
 from headrace.kafka.reading import list_offsets
 from headrace.kafka.rights import refuse_missing_rights
@@ -26,8 +23,9 @@ from headrace.observe.states import Held
 from headrace.postgres.checkpoint import Step, positions
 from headrace.postgres.session import Connection
 from headrace.projector.catching_up import CatchingUp
+from headrace.projector.extent import Extent, Ready
 from headrace.projector.kind import kind_of
-from headrace.projector.origin import find_origin, refuse_impossible
+from headrace.projector.origin import find_origin, refuse_impossible, tell_rewound
 from headrace.projector.parking import Applied
 from headrace.projector.reading import Pair, RecordReader, told
 from headrace.projector.rights import group_of, projector_rights
@@ -45,25 +43,6 @@ LONGEST_WINDOW_MS: Final = 20
 """Handlers of long windows buy throughput; a projector's transactions are long enough by then."""
 
 log = get_logger("headrace.projector")
-
-
-class Extent(Struct, frozen=True):
-    """Where a batch lies in the log: what is to be known of it when its records are no longer in memory."""
-
-    first: dict[Place, int]
-    next: dict[Place, int]
-    records: int
-    steps: list[Step]
-    asked_at: int
-    timing: Timing
-
-
-class Ready(Struct, frozen=True):
-    """A batch that is read: prepared for the thread that writes it, or as work to be done at once."""
-
-    extent: Extent
-    prepared: Any = None
-    work: Work | None = None
 
 
 class Projector:
@@ -216,7 +195,7 @@ class Projector:
         yield
         self._finish()
         refuse_impossible(self._name, found, starts, self._offsets(asked, OffsetSpec.latest()))
-        self._tell_rewound(found)
+        tell_rewound(self._name, self._consumer, found)
         if self._kind.view is not None:  # the journal sees from versions what is missing; outcomes are not compacted
             for _ in self._catching_up.run(places, found, self._positions, partial(self._catch_up, places)):
                 yield
@@ -271,17 +250,6 @@ class Projector:
     def _not_written(self, extent: Extent) -> None:
         self._observed.not_committed(extent.first)
         self._consumer.rewind(extent.first)
-
-    def _tell_rewound(self, found: dict[Place, int]) -> None:
-        """Offsets are told to Kafka after they were committed here: if it knows later ones, the database went back."""
-        hints: dict[Place, int] = {}
-        with contextlib.suppress(KafkaException):  # a hint, and no more
-            hints = self._consumer.committed(list(found), REQUEST_TIMEOUT_S)
-        rewound = {place: offset for place, offset in found.items() if hints.get(place, -1) > offset}
-        if rewound:
-            log.warning(
-                "the database went back: events are read again", projector=self._name, partitions=sorted(rewound)
-            )
 
     def _offsets(self, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
         return {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}

@@ -1,12 +1,17 @@
 """What a projector's positions are compared with when it takes partitions over: the topics as Kafka has them."""
 
+import contextlib
+
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
+from structlog import get_logger
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S
-from headrace.kafka.consumer import Place
+from headrace.kafka.consumer import BatchConsumer, Place
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.checkpoint import Origin
+
+log = get_logger("headrace.projector")
 
 
 def find_origin(admin: AdminClient, topics: list[str]) -> Origin:
@@ -35,3 +40,13 @@ def refuse_impossible(
                 f"{projector} stands at offset {offset} of {topic}[{number}], which begins at {low}: the records "
                 f"between were deleted; fill a view anew from the journal; nobody else has the outcomes for the audit"
             )
+
+
+def tell_rewound(projector: str, consumer: BatchConsumer, found: dict[Place, int]) -> None:
+    """Offsets are told to Kafka after they were committed here: if it knows later ones, the database went back."""
+    hints: dict[Place, int] = {}
+    with contextlib.suppress(KafkaException):  # a hint, and no more
+        hints = consumer.committed(list(found), REQUEST_TIMEOUT_S)
+    rewound = {place: offset for place, offset in found.items() if hints.get(place, -1) > offset}
+    if rewound:
+        log.warning("the database went back: events are read again", projector=projector, partitions=sorted(rewound))

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import psycopg
 
+from headrace.kafka.consumer import place_of
 from headrace.kernel.app import BUILT_IN, App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.checkpoint import lock, reach
@@ -16,7 +17,7 @@ from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Session
 from headrace.projector.projection import ViewFold, apply
-from headrace.projector.reading import Pair, RecordReader, place_of, told
+from headrace.projector.reading import Pair, RecordReader, told
 from headrace.projector.reasons import reason as reason_for
 from headrace.projector.stored import StoredEvent, milliseconds
 from headrace.settings import Settings
@@ -129,8 +130,9 @@ class ParkedEvents:
                 if unreadable:
                     raise _still_broken(unreadable[0][0].offset(), unreadable[0][1])
                 _apply_all(cursor, projection, pairs)
-                for event, decoded in pairs:  # which command one followed from was not known while it did not decode
-                    reach(cursor, self._view.schema, place_of(event), told(decoded).command_offset)
+                # Which command an event followed from was not known while it did not decode.
+                for place, offset in {place_of(it): told(decoded).command_offset for it, decoded in pairs}.items():
+                    reach(cursor, self._view.schema, place, offset)
                 self._release(cursor, events, ("redriven", None, actor))
         except StillBroken as error:
             return self._tell(key, "still parked", 0, f"{key}: still parked: {error}")

@@ -13,11 +13,11 @@ import psycopg
 from msgspec import Struct
 from structlog import get_logger
 
-from headrace.kafka.consumer import Place, Record
+from headrace.kafka.consumer import Place, Record, place_of
 from headrace.kernel.errors import TooMuchParked
 from headrace.postgres.ladder import Rung, judge
 from headrace.projector.projection import Projection, apply
-from headrace.projector.reading import Pair, Unreadable, key_of, place_of
+from headrace.projector.reading import Pair, Unreadable, key_of
 from headrace.projector.reasons import reason, reason_class
 
 MAX_KEYS: Final = 100

@@ -10,7 +10,7 @@ from headrace.avro.codec import PREFIX_LENGTH, Codec, Decoded, UnknownSchema
 from headrace.avro.contract import read_lock
 from headrace.avro.ids import Ids, codec_with, fetched_ids
 from headrace.avro.registry import Registry, Silent
-from headrace.kafka.consumer import Place, Record
+from headrace.kafka.consumer import Record
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import EventMeta, Outcome
@@ -127,11 +127,6 @@ def told(decoded: Decoded) -> EventMeta | Outcome:
     """What says which command a record follows from: an event's meta, or an outcome itself."""
     said: EventMeta | Outcome = decoded.meta or decoded.body
     return said
-
-
-def place_of(record: Record) -> Place:
-    """The record's topic and partition."""
-    return record.topic(), record.partition()
 
 
 def key_of(record: Record) -> str:

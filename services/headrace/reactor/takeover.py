@@ -10,7 +10,7 @@ from headrace.failpoint import Failpoints
 from headrace.handler.notes import read_note
 from headrace.handler.parking import Caps, Parking
 from headrace.kafka.compaction import whole_from
-from headrace.kafka.consumer import BatchConsumer, Place, Record
+from headrace.kafka.consumer import BatchConsumer, Place, Record, place_of
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.reactor import Reactor
@@ -62,7 +62,7 @@ class Takeover:
             )
         for place in timers:
             part = TimerPart(place, self._messages)
-            part.restore(record for record in found if _place_of(record) == place)
+            part.restore(record for record in found if place_of(record) == place)
             parts[place] = part
         return parts, starts | {place: ends[place] for place in timers}
 
@@ -83,7 +83,7 @@ class Takeover:
         old = {place: offset for place, offset in events.items() if offset < whole[place]}
         for chunk in read_to(self._settings, old, {place: whole[place] for place in old}):
             for record in chunk:
-                raise self._compacted(_place_of(record), starts, whole)
+                raise self._compacted(place_of(record), starts, whole)
             yield
         for place, offset in old.items():
             # An event that compaction took has a newer one of its aggregate: here there is none, nor can there be one
@@ -114,10 +114,6 @@ class Takeover:
         parking.restore(
             record
             for record in found
-            if _place_of(record) == (self._reactor.parked_topic, place[1]) and read_note(record).topic == place[0]
+            if place_of(record) == (self._reactor.parked_topic, place[1]) and read_note(record).topic == place[0]
         )
         return parking
-
-
-def _place_of(record: Record) -> Place:
-    return record.topic(), record.partition()
