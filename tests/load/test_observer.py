@@ -141,7 +141,7 @@ def test_an_observer_that_fails_itself_says_so(kafka: Kafka, database: str, monk
 
 
 def test_brokers_tell_by_whom_they_are_led(kafka: Kafka, past: Past) -> None:
-    positions = KafkaPositions(kafka.bootstrap_servers, past.domain)
+    positions = KafkaPositions(kafka.bootstrap_servers, past.domain, timeout_s=60)
     ends = positions.ends((f"{past.domain}.events",), PARTITIONS)
     positions.close()
     assert ends == {(f"{past.domain}.events", number): End(0, 0) for number in range(PARTITIONS)}

@@ -19,9 +19,10 @@ Ends = dict[Place, int]
 
 
 class KafkaPositions:
-    """What the brokers say; each call raises `KafkaException` when they do not."""
+    """What the brokers say; each call raises `KafkaException` when they do not within `timeout_s`."""
 
-    def __init__(self, bootstrap_servers: str, domain: str) -> None:
+    def __init__(self, bootstrap_servers: str, domain: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         self._admin = AdminClient(client_properties(bootstrap_servers) | ASKING)
         # Not the admin client's call: that one ends the process when a group's coordinator is about to load it.
         self._group = Consumer(
@@ -36,13 +37,13 @@ class KafkaPositions:
 
     def partitions(self) -> int:
         """How many the domain's topics have; 0 when they are not there yet."""
-        topic = self._admin.list_topics(timeout=TIMEOUT_S).topics.get(self._commands)
+        topic = self._admin.list_topics(timeout=self._timeout_s).topics.get(self._commands)
         return len(topic.partitions) if topic else 0
 
     def committed(self, partitions: int) -> dict[int, int]:
         """The handlers' offsets as they are committed; -1 where there is none."""
         places = [TopicPartition(self._commands, number) for number in range(partitions)]
-        return {place.partition: max(place.offset, -1) for place in self._group.committed(places, TIMEOUT_S)}
+        return {place.partition: max(place.offset, -1) for place in self._group.committed(places, self._timeout_s)}
 
     def close(self) -> None:
         """Leave the brokers."""
@@ -58,7 +59,7 @@ class KafkaPositions:
         futures = self._admin.list_offsets(
             dict.fromkeys(places, OffsetSpec.latest()),
             isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=TIMEOUT_S,
+            request_timeout=self._timeout_s,
         )
         told = {(place.topic, place.partition): future.result() for place, future in futures.items()}
         offsets = all_told({place: info.offset for place, info in told.items()})
