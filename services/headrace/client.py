@@ -1,22 +1,36 @@
 """Sending commands from Python and waiting for their outcomes; any other Kafka client can do the same."""
 
-import time
+import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from concurrent.futures import Future
+from typing import Any, Final, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition, murmur2
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, Message, Producer, murmur2
 from msgspec import Struct
 
+from headrace.answers import Answers, fail
 from headrace.avro.codec import MAX_META_BYTES, Codec, Undecodable, Unencodable
-from headrace.kafka.clients import producer_config, reader_config
-from headrace.kafka.reading import high_watermarks
+from headrace.avro.ids import open_codec
+from headrace.kafka.clients import admin_client, producer_config
+from headrace.kafka.rights import refuse_missing_rights, sends
 from headrace.kernel.aggregate import Aggregate
-from headrace.kernel.errors import Fault
+from headrace.kernel.app import App
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import CommandMeta, Outcome
-from headrace.settings import Settings
+from headrace.settings import Settings, read_settings
 
 DELIVERY_TIMEOUT_S: Final = 30.0
+ANSWER_S: Final = 30.0
+
+
+class Unanswered(Fault):
+    """No outcome came in time; `command_id` asks for it again."""
+
+    def __init__(self, aggregate: str, command_id: str, waited_s: float) -> None:
+        super().__init__(
+            f"no outcome within {waited_s:.0f} s: the command is sent; is `headrace handle {aggregate}` running?"
+        )
+        self.command_id = command_id
 
 
 class CommandClient:
@@ -28,8 +42,16 @@ class CommandClient:
         self._failed: list[str] = []
         self._producer = Producer(producer_config(settings) | {"max.in.flight.requests.per.connection": 1})
 
-    def send(self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta) -> int:
+    def send(
+        self,
+        aggregate: Aggregate[Any, Any, Any],
+        command: Struct,
+        meta: CommandMeta,
+        on_failed: Callable[[str], object] | None = None,
+    ) -> int:
         """Hand a command to the producer; returns the partition that it goes to.
+
+        When the brokers do not take it `on_failed` is told why; without it `flush` tells.
 
         `Unencodable` for one that no handler would take, such as a record of over a million bytes.
         """
@@ -38,9 +60,15 @@ class CommandClient:
         frame = self._codec.encode(command, meta)
         if len(frame) > MAX_META_BYTES:
             self._refuse_too_large(command, frame)
+        failed = on_failed or self._failed.append
+
+        def note(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failed(error.str())
+
         while True:
             try:
-                self._producer.produce(aggregate.command_topic, frame, key, partition=partition, on_delivery=self._note)
+                self._producer.produce(aggregate.command_topic, frame, key, partition=partition, on_delivery=note)
             except BufferError:
                 self._producer.poll(0.1)
             else:
@@ -61,38 +89,124 @@ class CommandClient:
                 f"{waiting + len(self._failed)} commands are not known to be delivered: {'; '.join(self._failed[:3])}"
             )
 
-    def _note(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failed.append(error.str())
+    def take_note(self) -> None:
+        """Learn what the brokers have taken since."""
+        self._producer.poll(0)
 
 
-class OutcomeWatch:
-    """Reads a partition's outcomes from now on; make it before the command is sent."""
+class Client:
+    """Sends an app's commands and tells what came of them; one for a whole process, for all its threads.
 
-    def __init__(self, codec: Codec, settings: Settings, admin: AdminClient, topic: str, partition: int) -> None:
-        self._codec = codec
-        self._consumer = Consumer(reader_config(settings))
-        start = high_watermarks(admin, [(topic, partition)])[topic, partition]
-        self._consumer.assign([TopicPartition(topic, partition, start)])
+        with Client(app) as client:
+            outcome = client.ask("536365", ShipOrder(carrier="DHL", tracking="T1"), expected_version=2)
 
-    def wait(self, wanted: Callable[[Outcome], bool], timeout_s: float) -> Outcome | None:
-        """The first outcome that is wanted; None when there is none in time."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            message = self._consumer.poll(0.2)
-            if message is None or message.error() is not None:
-                if message is not None and not _passes(message.error()):
-                    raise KafkaException(message.error())
-                continue
-            outcome = self._codec.decode(message.value()).body
-            if wanted(outcome):
-                return outcome  # type: ignore[no-any-return]
-        return None
+    The addresses are the environment's, as a service's are. In asyncio `await asyncio.wrap_future(client.send(…))`.
+    """
+
+    def __init__(self, app: App, settings: Settings | None = None) -> None:
+        self._app = app
+        self._settings = settings or read_settings()
+        self._admin = admin_client(self._settings)
+        codec = open_codec(app, self._settings)
+        self._commands = CommandClient(codec, self._settings)
+        self._answers = Answers(codec, self._settings, self._admin, self._commands.take_note)
+        self._allowed: set[str] = set()
+
+    def __enter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """As `close` does."""
+        self.close()
+
+    def ask(
+        self,
+        aggregate_id: str,
+        command: Struct,
+        *,
+        timeout_s: float = ANSWER_S,
+        command_id: str | None = None,
+        expected_version: int | None = None,
+        actor: str | None = None,
+    ) -> Outcome:
+        """Send a command and wait for its outcome: accepted, refused or parked, which is no error here.
+
+        `Unanswered` when none came in time: the command may be in the log, and takes effect once, however often it is
+        asked with the `command_id` that the error has.
+        """
+        meta = _meta(aggregate_id, command_id, expected_version, actor)
+        return self.ask_with(self._aggregate_of(command), command, meta, timeout_s)
+
+    def send(
+        self,
+        aggregate_id: str,
+        command: Struct,
+        *,
+        command_id: str | None = None,
+        expected_version: int | None = None,
+        actor: str | None = None,
+    ) -> Future[Outcome]:
+        """Send a command; its outcome settles the future, or a `Fault` does when the command is not known to be sent.
+
+        A command id that was used before means the command that it was first used for; without one it gets a new one.
+        """
+        meta = _meta(aggregate_id, command_id, expected_version, actor)
+        return self.send_with(self._aggregate_of(command), command, meta)
+
+    def ask_with(
+        self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta, timeout_s: float = ANSWER_S
+    ) -> Outcome:
+        """`ask` with a meta of the caller's, as a command has that follows from another."""
+        future = self.send_with(aggregate, command, meta)
+        try:
+            return future.result(timeout_s)
+        except TimeoutError as error:
+            future.cancel()
+            raise Unanswered(aggregate.name, meta.command_id, timeout_s) from error
+
+    def send_with(self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta) -> Future[Outcome]:
+        """`send` likewise."""
+        self._follow(aggregate)
+        future = self._answers.expect(meta.command_id)
+        try:
+            self._commands.send(aggregate, command, meta, lambda why: fail(future, _unsent(command, meta, why)))
+        except BaseException:
+            future.cancel()
+            raise
+        return future
 
     def close(self) -> None:
-        """Stop reading."""
-        self._consumer.close()
+        """Hand over what is still to be sent, and wait for outcomes no more."""
+        try:
+            self._commands.flush()
+        finally:
+            self._answers.close(Fault("the client was closed"))
+
+    def _follow(self, aggregate: Aggregate[Any, Any, Any]) -> None:
+        if aggregate.name not in self._allowed:
+            refuse_missing_rights(self._admin, sends(aggregate), self._settings.instance)
+            self._answers.follow(aggregate.outcome_topic)
+            self._allowed.add(aggregate.name)
+
+    def _aggregate_of(self, command: Struct) -> Aggregate[Any, Any, Any]:
+        for aggregate in self._app.aggregates:
+            if type(command) in aggregate.command_types:
+                return aggregate
+        raise Misconfigured(f"{type(command).__name__} is no command of any aggregate of the app")
 
 
-def _passes(error: KafkaError | None) -> bool:
-    return error is None or error.code() == KafkaError._PARTITION_EOF or error.retriable()  # noqa: SLF001
+def _meta(aggregate_id: str, command_id: str | None, expected_version: int | None, actor: str | None) -> CommandMeta:
+    return CommandMeta(
+        command_id=command_id or str(uuid.uuid4()),
+        aggregate_id=aggregate_id,
+        expected_version=expected_version,
+        actor=actor,
+    )
+
+
+def _unsent(command: Struct, meta: CommandMeta, why: str) -> Fault:
+    return Fault(
+        f"this {type(command).__name__} is not known to be sent: {why}; ask again with command_id={meta.command_id!r}: "
+        f"it takes effect once"
+    )

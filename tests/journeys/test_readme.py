@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import subprocess
+import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from headrace import cli
 from headrace.app import LIMITS
 from headrace.orders.statistics import order_statistics
 from headrace.settings import Settings
+from lifecycles import lifecycles
 from running import ROOT, Running
 
 README = (ROOT / "README.md").read_text()
@@ -23,7 +27,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_smallest_domain_is_the_one_that_a_test_runs() -> None:
-    [code] = blocks("python")
+    code, _ = blocks("python")
     module = (Path(__file__).parent / "outside" / "lights.py").read_text().replace("  # noqa: ARG001", "")
     *definitions, assembly = code.strip().split("\n\n\n")
     assert all(definition in module for definition in definitions)
@@ -83,6 +87,32 @@ def test_the_statistics_have_the_columns_of_the_table() -> None:
     shown = order_statistics.table.sums.partition("FROM")[0]
     columns = [line.split()[-1].rstrip(",") for line in shown.strip().splitlines()]
     assert sorted(named) == sorted({*columns} - {"applied_at"})
+
+
+CLIENT = """\
+from headrace.app import app
+from headrace.client import Client
+from headrace.orders.commands import DeliverOrder, ShipOrder
+
+{shown}
+    print(outcome.result, outcome.version, sent.result().version)
+"""
+
+
+@pytest.mark.edge
+def test_the_client_is_used_as_the_readme_says(shop: Running) -> None:
+    _, shown = blocks("python")
+    shop.start("handler", "handle", "orders")
+    shop.send("orders", *(("536365", command) for _, command in islice(lifecycles(1), 2)))
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT.format(shown=shown)],
+        env=shop.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("accepted 3 4\n", "")
 
 
 @pytest.mark.edge

@@ -5,16 +5,15 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from confluent_kafka import Consumer, KafkaError, TopicPartition, murmur2
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from headrace.avro.codec import Codec, Undecodable, Unencodable
 from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
-from headrace.client import CommandClient, OutcomeWatch
+from headrace.client import Client, Unanswered
 from headrace.kafka.clients import admin_client, reader_config
 from headrace.kafka.consumer import Record, headers_of
 from headrace.kafka.reading import high_watermarks
-from headrace.kafka.rights import refuse_missing_rights, sends
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import ACCEPTED, CommandMeta
@@ -44,24 +43,14 @@ def send(
         expected_version=expected_version,
         actor=actor,
     )
-    codec = open_codec(app, settings)
-    admin = admin_client(settings)
-    refuse_missing_rights(admin, sends(target), settings.instance)
-    partition = murmur2(aggregate_id.encode(), settings.partitions)
-    watch = OutcomeWatch(codec, settings, admin, target.outcome_topic, partition)
-    client = CommandClient(codec, settings)
-    try:
-        client.send(target, body, meta)
-    except Unencodable as error:
-        raise Misconfigured(str(error)) from error
-    client.flush()
-    outcome = watch.wait(lambda found: found.command_id == meta.command_id, timeout)
-    watch.close()
-    if outcome is None:
-        typer.echo(
-            f"no outcome within {timeout:.0f} s: the command is in the log; is `headrace handle {aggregate}` running?"
-        )
-        raise typer.Exit(1)
+    with Client(app, settings) as client:
+        try:
+            outcome = client.ask_with(target, body, meta, timeout)
+        except Unencodable as error:
+            raise Misconfigured(str(error)) from error
+        except Unanswered as error:
+            typer.echo(str(error))
+            raise typer.Exit(1) from error
     if as_json:
         print_json(outcome)
     else:

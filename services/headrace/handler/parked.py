@@ -13,15 +13,13 @@ from confluent_kafka import murmur2
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec import Struct
 
-from headrace.avro.codec import Codec
-from headrace.avro.ids import open_codec
-from headrace.client import CommandClient, OutcomeWatch
+from headrace.client import Client
 from headrace.handler.notes import ALONE, KEY, LONGEST, RELEASED, Note, read_note
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import Record
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.app import App
-from headrace.kernel.errors import Fault, Misconfigured, NotParked
+from headrace.kernel.errors import Misconfigured, NotParked
 from headrace.kernel.message import ACCEPTED, CommandMeta, DiscardParked, Outcome, RedriveParked
 from headrace.settings import Settings
 
@@ -87,33 +85,17 @@ class ParkedCommands:
             raise Misconfigured(f"--reason has {len(reason)} characters, {LONGEST} are kept")
         return self._tell(self._ask(key, DiscardParked(reason), actor), "discarded")
 
-    @cached_property
-    def _codec(self) -> Codec:
-        return open_codec(self._app, self._settings)
-
-    @cached_property
-    def _client(self) -> CommandClient:
-        return CommandClient(self._codec, self._settings)
-
     def _ask(self, key: str, command: Struct, actor: str | None) -> Outcome:
         """Append the engine's command and wait for its outcome; `Misconfigured` when nothing is parked."""
         meta = CommandMeta(command_id=str(uuid.uuid4()), aggregate_id=key, actor=actor)
-        partition = murmur2(key.encode(), self._settings.partitions)
-        watch = OutcomeWatch(self._codec, self._settings, self._admin, self._aggregate.outcome_topic, partition)
-        try:
-            self._client.send(self._aggregate, command, meta)
-            self._client.flush()
-            outcome = watch.wait(lambda found: found.command_id == meta.command_id, self._timeout_s)
-        finally:
-            watch.close()
-        if outcome is None:
-            raise Fault(
-                f"no outcome within {self._timeout_s:.0f} s: it is in the log; is `headrace handle "
-                f"{self._aggregate.name}` running?"
-            )
+        outcome = self._client.ask_with(self._aggregate, command, meta, self._timeout_s)
         if outcome.code == NotParked.__name__:
             raise self._not_parked(key)
         return outcome
+
+    @cached_property
+    def _client(self) -> Client:
+        return Client(self._app, self._settings)
 
     def _tell(self, outcome: Outcome, done: str) -> dict[str, Any]:
         accepted = outcome.result == ACCEPTED

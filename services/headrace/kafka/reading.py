@@ -109,7 +109,7 @@ def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -
     while remaining:
         began = time.monotonic()
         chunk = []
-        for message in _available(consumer):
+        for message in available(consumer):
             place = (message.topic(), message.partition())
             error = message.error()
             if error is None:
@@ -130,7 +130,7 @@ def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -
             raise Fault(f"{stuck} cannot be read to its end for {STALLED_S:.0f} s: does a transaction hang there?")
 
 
-def _available(consumer: Consumer) -> list[Record]:
+def available(consumer: Consumer) -> list[Record]:
     """What has come, without waiting for a full chunk."""
     first = consumer.poll(0.1)
     return cast("list[Record]", [first, *consumer.consume(CHUNK, 0)] if first is not None else [])

@@ -1,0 +1,101 @@
+"""The client of a Python program, on real servers: an answer for each command, its own and no other's."""
+
+import asyncio
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from confluent_kafka import Producer
+
+from headrace.client import Client, Unanswered
+from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.message import ACCEPTED, REFUSED, Outcome
+from headrace.orders.commands import CancelOrder, PayOrder
+from lifecycles import lifecycles
+from running import ROOT, Running
+
+pytestmark = pytest.mark.edge
+
+CREATE = next(lifecycles(1))[1]
+
+
+def test_an_answer_says_what_came_of_a_command(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    with Client(shop.app, shop.settings) as client:
+        created = client.ask("o-1", CREATE, actor="ann")
+        assert (created.result, created.version, created.actor) == (ACCEPTED, 1, "ann")
+        refused = client.ask("o-1", PayOrder("p-1", 1, "GBP"), expected_version=7)
+        assert (refused.result, refused.code, refused.version) == (REFUSED, "VersionConflict", 1)
+
+
+def test_commands_of_many_threads_get_their_own_answers(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    with Client(shop.app, shop.settings) as client, ThreadPoolExecutor(8) as threads:
+        names = [f"o-{number}" for number in range(200)]
+        answers = list(threads.map(lambda name: client.ask(name, CREATE), names))
+    assert [one.aggregate_id for one in answers] == names
+    assert {one.result for one in answers} == {ACCEPTED}
+
+
+def test_an_event_loop_awaits_answers(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+
+    async def ask_all(client: Client) -> list[Outcome]:
+        sent = [client.send(f"o-{number}", CREATE) for number in range(50)]
+        return await asyncio.gather(*map(asyncio.wrap_future, sent))
+
+    with Client(shop.app, shop.settings) as client:
+        assert {one.result for one in asyncio.run(ask_all(client))} == {ACCEPTED}
+
+
+def test_a_command_without_an_answer_is_asked_again_and_takes_effect_once(shop: Running) -> None:
+    with Client(shop.app, shop.settings) as client:
+        with pytest.raises(Unanswered, match="is `headrace handle orders` running") as raised:
+            client.ask("o-1", CREATE, timeout_s=0.5)
+        again = client.send("o-1", CREATE, command_id=raised.value.command_id)
+        also = client.send("o-1", CREATE, command_id=raised.value.command_id)
+        shop.start("handler", "handle", "orders")
+        # The first outcome of the id answers all who wait for it.
+        assert again.result(60) == also.result(60)
+        assert client.ask("o-1", CREATE, command_id=raised.value.command_id).repeated
+    assert len(shop.read("orders.events")) == 1
+
+
+def test_what_is_no_outcome_keeps_nobody_from_an_answer(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    with Client(shop.app, shop.settings) as client:
+        client.ask("o-1", CREATE)
+        producer = Producer({"bootstrap.servers": shop.settings.kafka_bootstrap_servers})
+        for number, garbage in enumerate((b"", b"x", b"\0\0\0\0\1\x06\xff\xff\xff", None)):
+            producer.produce("orders.outcomes", garbage, b"o-1", partition=number)
+        producer.flush()
+        assert client.ask("o-1", CancelOrder("late")).result == ACCEPTED
+
+
+def test_a_command_of_no_aggregate_is_refused(shop: Running) -> None:
+    with Client(shop.app, shop.settings) as client, pytest.raises(Misconfigured, match="no command of any aggregate"):
+        client.send("o-1", shop.settings)  # type: ignore[arg-type]
+
+
+def test_who_waits_when_a_client_is_closed_is_told(shop: Running) -> None:
+    client = Client(shop.app, shop.settings)
+    future = client.send("o-1", CREATE)
+    client.close()
+    with pytest.raises(Fault, match="the client was closed"):
+        future.result(0)
+    with pytest.raises(Fault, match="reads no outcomes any more"):
+        client.send("o-2", CREATE)
+
+
+def test_a_client_that_nobody_closes_keeps_no_process(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    script = (
+        "from headrace.app import shop; from headrace.client import Client; from lifecycles import lifecycles;"
+        "print(Client(shop).ask(*next(lifecycles(1))).result)"
+    )
+    env = shop.env | {"PYTHONPATH": f"{shop.env['PYTHONPATH']}:{ROOT}/tests"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "accepted\n", "")
