@@ -83,3 +83,11 @@ def test_transfers_come_to_their_ends_and_all_money_is_there(bank: Running) -> N
     waiting = json.loads(bank.headrace("processes", "list", "--json").stdout)
     assert [(process["id"], process["waits_for"]) for process in waiting] == [("t-6", "review")]
     bank.assert_sound()
+    bank.services.stop("process")
+    bank.send("transfers", ("t-8", request("bob", 1)))
+    bank.wait(lambda: any("1 events without a reaction" in problem for problem in problems(bank)), "verify names it")
+
+
+def problems(bank: Running) -> list[str]:
+    """What `headrace verify` says is wrong."""
+    return [problem for check in bank.verify().checks for problem in check.problems]

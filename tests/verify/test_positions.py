@@ -90,3 +90,22 @@ def test_an_open_transaction_is_named(part: Partition) -> None:
     assert wrong(part)["positions"] == [
         "orders.outcomes[0]: a transaction is open, readers of committed records stop at 14 of 16"
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "offset", "problems"),
+    [
+        ("events", 9, []),
+        ("events", EVENTS_END, []),
+        ("outcomes", 14, ["offset 14 leaves 1 outcomes without a reaction"]),
+        ("events", None, ["offset 0 leaves 5 events without a reaction"]),
+        ("events", 11, ["offset 11 is past the end of what is committed, 10"]),
+    ],
+    ids=["after the newest event", "after its marker", "behind", "none", "past the end"],
+)
+def test_a_reactor_that_is_not_at_the_end_is_named(
+    part: Partition, kind: str, offset: int | None, problems: list[str]
+) -> None:
+    part.reacted["headrace.react.watcher", kind] = offset
+    said = [f"headrace.react.watcher at orders.{kind}[0]: {problem}" for problem in problems]
+    assert wrong(part).get("positions", []) == said

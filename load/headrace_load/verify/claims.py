@@ -49,7 +49,9 @@ CLAIMS: Final = {
         ("I6",), "no money is made or lost: each debit has its credit, each transfer one end, each step its cause"
     ),
     "held": Claim(("I14",), "what projectors hold back is in the log, and nothing of its key has overtaken it"),
-    "positions": Claim(("I8", "I10", "I11"), "projectors and handlers stand at the end, no transaction is open"),
+    "positions": Claim(
+        ("I8", "I10", "I11"), "projectors, handlers and reactors stand at the end, no transaction is open"
+    ),
     "keys": Claim(("I1",), "each key lies on the partition that murmur2 names"),
     "isolation": Claim(("I4", "I20"), "what readers of committed records do not see was aborted, and done again"),
     "acknowledged": Claim(("I3",), "what clients were told is in the log lies there and is answered"),

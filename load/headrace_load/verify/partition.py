@@ -59,6 +59,8 @@ class Job(NamedTuple):
     """What is not applied in tables whose rows are no aggregate's own, by projector."""
     audit: Checkpoint | None = None
     """Where the audit stands in the outcomes; None when none is kept."""
+    reacted: tuple[tuple[tuple[str, str], int | None], ...] = ()
+    """Where reactors stand, by group and kind of topic."""
 
     @property
     def size(self) -> int:
@@ -116,7 +118,7 @@ class Sources:
     def _read(self, job: Job, apply: Apply, restores: RestoreFold) -> Partition:
         part = Partition(job.domain, job.number, job.partitions, job.ends, job.committed, job.checkpoints)
         events = f"{job.domain}.events"
-        part.held, part.audit = self._database.held(events, job.number), job.audit
+        part.held, part.audit, part.reacted = self._database.held(events, job.number), job.audit, dict(job.reacted)
         read_parked(part, self._records(job, "parked"))
         read_commands(part, self._schemas, self._records(job, "commands"))
         kept = self._database.audit(f"{job.domain}.outcomes", job.number) if job.audit else ()

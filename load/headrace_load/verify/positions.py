@@ -14,7 +14,7 @@ COMMAND_OFFSET: Final = attrgetter("command_offset")
 
 
 def positions(part: Partition, check: Check, projectors: tuple[str, ...]) -> None:
-    """Projectors and handlers stand at the end of their topics, and no transaction is open."""
+    """Projectors, handlers and reactors stand at the end of their topics, and no transaction is open."""
     for kind, ends in part.ends.items():
         if ends.stable < ends.high:
             check.problem(
@@ -30,6 +30,10 @@ def positions(part: Partition, check: Check, projectors: tuple[str, ...]) -> Non
         for problem in _wrong_audit(part, part.audit):
             check.problem(f"audit at {part.domain}.outcomes[{part.number}]: {problem}")
         check.count(checkpoints=1)
+    for (group, kind), offset in part.reacted.items():
+        for problem in _wrong_reaction(part, kind, offset):
+            check.problem(f"{group} at {part.domain}.{kind}[{part.number}]: {problem}")
+        check.count(group_offsets=offset is not None)
     for problem in _wrong_offset(part):
         check.problem(f"handlers at {part.domain}.commands[{part.number}]: {problem}")
     check.count(group_offsets=part.committed is not None)
@@ -54,6 +58,15 @@ def _wrong_checkpoint(part: Partition, projector: str, checkpoint: Checkpoint | 
     applied = max(map(COMMAND_OFFSET, part.events[:reached]), default=-1)
     if checkpoint.command_offset != applied:
         yield f"command offset {checkpoint.command_offset} is not the newest applied one, {applied}"
+
+
+def _wrong_reaction(part: Partition, kind: str, offset: int | None) -> Iterator[str]:
+    reached, end = offset or 0, part.ends[kind].stable
+    if reached > end:
+        yield f"offset {reached} is past the end of what is committed, {end}"
+    waiting = sum(1 for other in part.visible[kind] if other >= reached)
+    if waiting:
+        yield f"offset {reached} leaves {waiting} {kind} without a reaction"
 
 
 def _wrong_audit(part: Partition, audit: Checkpoint) -> Iterator[str]:

@@ -154,6 +154,8 @@ class Partition:
     committed: int | None = None
     """The handlers' offset in the command topic; None when there is none."""
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    reacted: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    """The reactors' offsets, by group and kind of topic; None where a group has none in this partition alone."""
     held: dict[str, list[Held]] = field(default_factory=dict)
     """What projectors hold back, by projector; in offset order."""
     commands: list[Command] = field(default_factory=list)

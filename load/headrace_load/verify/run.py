@@ -134,6 +134,7 @@ class Verification:
             partitions = topics.partitions(domain)
             committed = topics.committed(f"headrace.handle.{domain}", commands, partitions)
             all_ends = topics.ends(domain, partitions)
+            reacted = topics.reacted(domain, partitions)
         checkpoints = self._database.checkpoints(events)
         audited = self._database.checkpoints(f"{domain}.outcomes")
         jobs = []
@@ -142,7 +143,8 @@ class Verification:
             job = Job(domain, number, partitions, ends, committed[number], found, aside, told, self._window_ms, summed)
             # A partition that a projector has not come to yet is one that it is behind in.
             audit = audited.get(number, {}).get(AUDIT, Checkpoint(0, -1)) if audited else None
-            jobs.append(job._replace(audit=audit))
+            its = tuple((reader, offsets[number]) for reader, offsets in reacted.items())
+            jobs.append(job._replace(audit=audit, reacted=its))
         return jobs
 
     def _add(self, found: Found) -> None:

@@ -20,6 +20,7 @@ from headrace_load.verify.report import CannotVerify
 
 ResultT = TypeVar("ResultT")
 
+REACTORS: Final = "headrace.react."
 KINDS: Final = ("commands", "events", "outcomes", "parked")
 # A broker that was away for a moment leads nothing until the controller has heard of it again.
 # Brokers that come up, or hand over to each other, say so for a moment.
@@ -96,6 +97,17 @@ class Topics:
         reader = self._reader(group=group)
         found = {place.partition: place.offset for place in _once_settled(lambda: reader.committed(places, TIMEOUT_S))}
         return [found[number] if found.get(number, -1) >= 0 else None for number in range(partitions)]
+
+    def reacted(self, domain: str, partitions: int) -> dict[tuple[str, str], list[int | None]]:
+        """The same of each reactor that has read any of a domain's events or outcomes, by group and kind of topic."""
+        listed = self._admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid
+        groups = sorted(group.group_id for group in listed if group.group_id.startswith(REACTORS))
+        found = {
+            (group, kind): self.committed(group, f"{domain}.{kind}", partitions)
+            for group in groups
+            for kind in ("events", "outcomes")
+        }
+        return {reader: offsets for reader, offsets in found.items() if any(offset is not None for offset in offsets)}
 
     def records(self, topic: str, partition: int, ends: Ends) -> Iterator[Record]:
         """The committed records of a partition, oldest first; read one partition to its end before the next."""
