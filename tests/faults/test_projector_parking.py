@@ -66,6 +66,7 @@ def test_redrive_after_the_fix_leaves_what_a_run_without_the_bug_would_have_left
     ]  # fmt: skip
     assert "secret" not in f"{printed}{listed}{shop.log('project-orders').read_text()}"
     shown = json.loads(shop.headrace("parked", "show", "--projector", "orders", "order-3", "--json").stdout)
+    assert json.loads(shop.headrace("parked", "show", "--projector", "orders", "order-3").stdout) == shown
     assert [it["type"] for it in shown["waiting"]] == ["OrderPaid", "OrderShipped"]
     assert shown["waiting"][0]["fields"]["payment_id"] == "broken"
     refused = shop.headrace("parked", "redrive", "--projector", "orders", "order-3", env={"FAULTY_BUG": bug})

@@ -8,7 +8,7 @@ PROGRAM = """
 from structlog import get_logger
 from headrace.observe.logs import configure_logs
 from headrace.settings import read_settings
-configure_logs(read_settings())
+configure_logs(read_settings(), "handle orders")
 log = get_logger("test")
 log.debug("a detail")
 log.info("a step", partition=3)
@@ -27,7 +27,7 @@ def logged(**variables: str) -> list[str]:
 def test_off_a_terminal_lines_are_json_from_info_on() -> None:
     lines = [json.loads(line) for line in logged()]
     assert [(line["event"], line["level"]) for line in lines] == [("a step", "info"), ("a fault", "error")]
-    assert lines[0]["partition"] == 3
+    assert (lines[0]["partition"], lines[0]["service"]) == (3, "handle orders")
 
 
 def test_level_and_format_are_settings() -> None:

@@ -55,7 +55,12 @@ def _what_broke(error: BaseException) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON value on one line of standard output."""
-    typer.echo(msgspec.json.encode(value, enc_hook=str).decode())
+    typer.echo(encode_json(value))
+
+
+def encode_json(value: Any) -> str:
+    """One JSON value on one line; what JSON has no form of, as text."""
+    return msgspec.json.encode(value, enc_hook=str).decode()
 
 
 def print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:

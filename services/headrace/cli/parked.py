@@ -14,7 +14,16 @@ from rich.console import Console
 
 from headrace.avro.codec import Codec, Undecodable
 from headrace.avro.ids import open_codec
-from headrace.cli.options import SHIPPED, AppPath, AsJson, expected_errors, in_one_line, load_app, print_json
+from headrace.cli.options import (
+    SHIPPED,
+    AppPath,
+    AsJson,
+    encode_json,
+    expected_errors,
+    in_one_line,
+    load_app,
+    print_json,
+)
 from headrace.cli.parked_lists import print_listed
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
@@ -114,7 +123,7 @@ def show(
     codec = open_codec(loaded, settings)
     for entry in shown["waiting"]:
         entry |= _content(codec, entry.pop("record"))  # noqa: PLW2901 - the entry itself is changed
-    print_json(shown) if as_json else Console().print_json(data=shown, default=str)
+    print_json(shown) if as_json else Console().print_json(encode_json(shown))
 
 
 @app.command()

@@ -42,7 +42,10 @@ def handle(
     """Answer the commands of an aggregate, exactly once."""
     from headrace.handler.loop import open_handler  # noqa: PLC0415
 
-    _run(lambda settings, health: open_handler(load_app(app_path), aggregate, slot, settings, health))
+    _run(
+        f"handle {aggregate}",
+        lambda settings, health: open_handler(load_app(app_path), aggregate, slot, settings, health),
+    )
 
 
 def react(
@@ -53,7 +56,7 @@ def react(
     """Send the commands that follow from events and outcomes, exactly once."""
     from headrace.reactor.loop import open_reactor  # noqa: PLC0415
 
-    _run(lambda settings, health: open_reactor(load_app(app_path), reactor, slot, settings, health))
+    _run(f"react {reactor}", lambda settings, health: open_reactor(load_app(app_path), reactor, slot, settings, health))
 
 
 def project(
@@ -64,7 +67,7 @@ def project(
 
     # Two threads take turns: at Python's 5 ms an answer of Postgres would wait for as long as a batch takes to fold.
     sys.setswitchinterval(TURN_S)
-    _run(lambda settings, health: Projector(load_app(app_path), view, settings, health))
+    _run(f"project {view}", lambda settings, health: Projector(load_app(app_path), view, settings, health))
 
 
 def watch(app_path: AppPath = SHIPPED) -> None:
@@ -75,13 +78,13 @@ def watch(app_path: AppPath = SHIPPED) -> None:
         _ = settings.kafka, settings.database  # it waits for servers that do not answer, and for no address
         return Watch(load_app(app_path), settings, health)
 
-    _run(make)
+    _run("watch", make)
 
 
-def _run(make: Callable[[Settings, Health], Service]) -> None:
+def _run(name: str, make: Callable[[Settings, Health], Service]) -> None:
     """Run a service that can be looked at from before it reaches its servers until after it has closed."""
     settings = read_settings()
-    configure_logs(settings)
+    configure_logs(settings, name)
     health = Health(settings.profile)
     with served(settings, health), Watchdog(health):
         try:

@@ -4,16 +4,23 @@ import logging
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from headrace.settings import Settings
 
 
-def configure_logs(settings: Settings) -> None:
-    """Send structlog's lines to standard error, from LOG_LEVEL on, as LOG_FORMAT says."""
+def configure_logs(settings: Settings, service: str) -> None:
+    """Send structlog's lines to standard error, from LOG_LEVEL on, as LOG_FORMAT says; each names the service."""
+
+    def named(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        line["service"] = service  # of all threads: a context variable is of one
+        return line
+
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        named,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
