@@ -15,7 +15,7 @@ from headrace.kafka.clients import admin_client, producer_config
 from headrace.kafka.rights import refuse_missing_rights, sends
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
-from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta, Outcome
 from headrace.settings import Settings, read_settings
 
@@ -136,7 +136,7 @@ class Client:
         asked with the `command_id` that the error has.
         """
         meta = _meta(aggregate_id, command_id, expected_version, actor)
-        return self.ask_with(self._aggregate_of(command), command, meta, timeout_s)
+        return self.ask_with(self._app.aggregate_of(command), command, meta, timeout_s)
 
     def send(
         self,
@@ -152,7 +152,7 @@ class Client:
         A command id that was used before means the command that it was first used for; without one it gets a new one.
         """
         meta = _meta(aggregate_id, command_id, expected_version, actor)
-        return self.send_with(self._aggregate_of(command), command, meta)
+        return self.send_with(self._app.aggregate_of(command), command, meta)
 
     def ask_with(
         self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta, timeout_s: float = ANSWER_S
@@ -188,12 +188,6 @@ class Client:
             refuse_missing_rights(self._admin, sends(aggregate), self._settings.instance)
             self._answers.follow(aggregate.outcome_topic)
             self._allowed.add(aggregate.name)
-
-    def _aggregate_of(self, command: Struct) -> Aggregate[Any, Any, Any]:
-        for aggregate in self._app.aggregates:
-            if type(command) in aggregate.command_types:
-                return aggregate
-        raise Misconfigured(f"{type(command).__name__} is no command of any aggregate of the app")
 
 
 def _meta(aggregate_id: str, command_id: str | None, expected_version: int | None, actor: str | None) -> CommandMeta:

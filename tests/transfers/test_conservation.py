@@ -28,9 +28,10 @@ from headrace.accounts.commands import (
 from headrace.accounts.events import HoldPlaced, HoldReleased, HoldSettled, TransferCredited
 from headrace.accounts.limits import Limits
 from headrace.kernel.message import ACCEPTED
+from headrace.testing.world import NOBODY, Name
 from headrace.transfers.commands import ApproveTransfer, RejectTransfer, RequestTransfer
 from headrace.transfers.events import TransactionCompleted, TransferFailed
-from transfers.world import NOBODY, Name, World
+from transfers.world import BankWorld, transfer_of
 
 MOST = 2**53 - 1
 LIMITS = Limits(review_above=50, account_per_day=2000, account_per_hour=30, open_per_account=3)
@@ -51,44 +52,44 @@ class Bank(RuleBasedStateMachine):
     def open_accounts(self, endings: list[str]) -> None:
         self.endings = cycle(endings)
         self.discards = MOST_DISCARDS
-        self.world = World(LIMITS)
+        self.world = BankWorld(LIMITS)
         self.asked = 0
         self.ends: set[str] = set()
         for name, currency in OPEN.items():
-            self.world.ask("accounts", name, OpenAccount(name, currency))
-            self.world.ask("accounts", name, DepositMoney(100, currency, "x"))
+            self.world.send(name, OpenAccount(name, currency))
+            self.world.send(name, DepositMoney(100, currency, "x"))
         self.finish()
 
     @rule(name=account_ids, amount=amounts)
     def deposit(self, name: str, amount: int) -> None:
-        self.world.ask("accounts", name, DepositMoney(amount, OPEN.get(name, "GBP"), "x"))
+        self.world.send(name, DepositMoney(amount, OPEN.get(name, "GBP"), "x"))
 
     @rule(name=account_ids, amount=amounts)
     def withdraw(self, name: str, amount: int) -> None:
-        self.world.ask("accounts", name, WithdrawMoney(amount, OPEN.get(name, "GBP"), "x"))
+        self.world.send(name, WithdrawMoney(amount, OPEN.get(name, "GBP"), "x"))
 
     @rule(name=account_ids, command=st.sampled_from([FreezeAccount("r"), *[UnfreezeAccount()] * 3]))
     def freeze(self, name: str, command: Any) -> None:
-        self.world.ask("accounts", name, command)
+        self.world.send(name, command)
 
     @rule(name=st.sampled_from(["c", "d", "nobody"]))
     def empty_and_close(self, name: str) -> None:
         account = self.world.accounts.get(name)
         if account and account.balance:
-            self.world.ask("accounts", name, WithdrawMoney(account.balance, account.currency, "x"))
-        self.world.ask("accounts", name, CloseAccount())
+            self.world.send(name, WithdrawMoney(account.balance, account.currency, "x"))
+        self.world.send(name, CloseAccount())
 
     @rule(from_account=account_ids, to_account=account_ids, amount=amounts, wait=st.none() | st.integers(1, 5000))
     def request(self, from_account: str, to_account: str, amount: int, wait: int | None) -> None:
         self.asked += 1
         due = wait and self.world.now + wait
         command = RequestTransfer(from_account, to_account, amount, OPEN.get(from_account, "GBP"), "ann", "x", due)
-        self.world.ask("transfers", f"t-{self.asked}", command)
+        self.world.send(f"t-{self.asked}", command)
 
     @precondition(lambda self: self.asked)
     @rule(number=numbers, command=st.sampled_from([ApproveTransfer("bob"), RejectTransfer("bob", "r")]))
     def review(self, number: int, command: Any) -> None:
-        self.world.ask("transfers", f"t-{1 + number % self.asked}", command)
+        self.world.send(f"t-{1 + number % self.asked}", command)
 
     @precondition(lambda self: self.world.ready())
     @rule(choices=st.lists(st.tuples(numbers, hows, numbers), min_size=1, max_size=40))
@@ -98,9 +99,9 @@ class Bank(RuleBasedStateMachine):
                 self._step(*ready[choice % len(ready)], how, place)
                 self.money_is_neither_made_nor_lost()
 
-    def _step(self, step: str, name: Name, how: str, place: int) -> None:
+    def _step(self, step: str, name: Any, how: str, place: int) -> None:
         if step != "handle" or how == "once" or self.world.logs[name][0].forgotten:
-            self.world.take(step, name)
+            self.world.take((step, name))
         elif how == "resent":
             self.world.resend(name, place)
         elif how == "discarded":
@@ -112,11 +113,11 @@ class Bank(RuleBasedStateMachine):
         """Once its id is forgotten, a command that was accepted comes again, before what follows for its transfer."""
         log = self.world.logs[name]
         sent = log[0]
-        self.world.take("handle", name)
+        self.world.take(("handle", name))
         known = self.world.known.get(sent.command_id)
         if known is None or known.result != ACCEPTED or sent.process == NOBODY:
             return
-        before = next((n for n, each in enumerate(log) if each.transfer_id == sent.transfer_id), len(log))
+        before = next((n for n, each in enumerate(log) if transfer_of(each) == transfer_of(sent)), len(log))
         log.insert(place % (before + 1), replace(sent, forgotten=True))
 
     def _discard(self, name: Name) -> None:
@@ -124,18 +125,18 @@ class Bank(RuleBasedStateMachine):
         sent = self.world.logs[name][0]
         of_process = name[0] == "accounts" and sent.process != NOBODY
         if not of_process or name in self.world.parked or not self.discards:
-            self.world.take("handle", name)
+            self.world.take(("handle", name))
             return
         self.discards -= 1
         self.world.park(name)
-        self.world.take("handle", name)
+        self.world.take(("handle", name))
         self.world.release(name, discard=True)
 
     @precondition(lambda self: self.world.timers)
     @rule(choice=numbers, early=st.booleans())
     def fire(self, choice: int, *, early: bool) -> None:
         timers = sorted(self.world.timers)
-        self.world.fire(timers[choice % len(timers)], early=early)
+        self.world.fire(timers[choice % len(timers)], early_ms=int(early))
 
     @rule(number=numbers, kind=st.sampled_from(["accounts", "transfers"]))
     def park(self, number: int, kind: str) -> None:
@@ -160,13 +161,13 @@ class Bank(RuleBasedStateMachine):
         """All that is under way comes to its end: what is parked goes on, and so does what must be asked again."""
         world = self.world
         for _ in range(END_STEPS):
-            again = [key for key in world.timers if key[1] != "deadline"]
+            again = [key for key in world.timers if key[2] != "deadline"]
             if world.parked:
                 world.release(next(iter(world.parked)))
             elif ready := world.ready():
                 self._step(*ready[len(ready) // 2], next(self.endings), 0)
             elif again:
-                world.fire(again[0], early=False)
+                world.fire(again[0])
             else:
                 return
             self.money_is_neither_made_nor_lost()
@@ -178,7 +179,7 @@ class Bank(RuleBasedStateMachine):
         self.finish()
         self._all_is_at_rest({"completed", "failed", "awaiting_review"})
         while self.world.timers:
-            self.world.fire(min(self.world.timers), early=False)
+            self.world.fire(min(self.world.timers))
             self.finish()
         self._all_is_at_rest({"completed", "failed"})
 

@@ -16,7 +16,7 @@ from headrace_load.verify.report import Check
 from headrace_load.verify.schemas import Decoded
 from headrace_load.verify.sums import Sums, tables
 from messages import shipped_codec
-from transfers.world import World
+from transfers.world import BankWorld
 from verify.checking import SCHEMAS
 
 Log = list[Decoded]
@@ -26,37 +26,32 @@ def request(to: str, amount: int, due: int | None = None) -> RequestTransfer:
     return RequestTransfer("ann", to, amount, "GBP", "ann", "rent", due)
 
 
-def run(world: World) -> None:
-    while ready := world.ready():
-        world.take(*ready[0])
-
-
 @cache
 def frames() -> tuple[bytes, ...]:
     """The events of a past with every end that a transfer can have, and one that waits for a review."""
-    world = World(Limits(review_above=500))
+    world = BankWorld(Limits(review_above=500))
     for name in ("ann", "bob", "eve"):
-        world.ask("accounts", name, OpenAccount(name, "GBP"))
-        world.ask("accounts", name, DepositMoney(1000, "GBP", "wages"))
-    world.ask("accounts", "bob", WithdrawMoney(10, "GBP", "x"))
-    world.ask("accounts", "eve", FreezeAccount("r"))
-    run(world)
+        world.send(name, OpenAccount(name, "GBP"))
+        world.send(name, DepositMoney(1000, "GBP", "wages"))
+    world.send("bob", WithdrawMoney(10, "GBP", "x"))
+    world.send("eve", FreezeAccount("r"))
+    world.settle()
     asked = [request("bob", 300), request("eve", 10), request("nobody", 10), request("bob", 501), request("bob", 600)]
     for number, command in enumerate([*asked, request("bob", 600), request("bob", 10_000)], 1):
-        world.ask("transfers", f"t-{number}", command)
-    run(world)
-    world.ask("transfers", "t-4", ApproveTransfer("bob"))
-    world.ask("transfers", "t-5", RejectTransfer("bob", "odd"))
-    world.ask("transfers", "t-7", ApproveTransfer("bob"))
-    run(world)
+        world.send(f"t-{number}", command)
+    world.settle()
+    world.send("t-4", ApproveTransfer("bob"))
+    world.send("t-5", RejectTransfer("bob", "odd"))
+    world.send("t-7", ApproveTransfer("bob"))
+    world.settle()
     # The deadline comes while the account cannot be reached, and so do the hold and its release.
     world.park(("accounts", "ann"))
-    world.ask("transfers", "t-8", request("bob", 20, world.now + 5))
-    run(world)
-    world.fire(("t-8", "deadline"), early=False)
-    run(world)
+    world.send("t-8", request("bob", 20, world.now + 5))
+    world.settle()
+    world.fire(("transfer_process", "t-8", "deadline"))
+    world.settle()
     world.release(("accounts", "ann"))
-    run(world)
+    world.settle()
     return tuple(shipped_codec().encode(fact.event, fact.meta, fact.state) for fact in world.facts)
 
 

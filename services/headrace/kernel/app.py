@@ -48,6 +48,13 @@ class App(Struct, frozen=True, kw_only=True):
         """The aggregate of that name."""
         return _named(name, self.aggregates, "aggregate")
 
+    def aggregate_of(self, command: Struct) -> Aggregate[Any, Any, Any]:
+        """The aggregate that takes such a command."""
+        for aggregate in self.aggregates:
+            if type(command) in aggregate.command_types:
+                return aggregate
+        raise Misconfigured(f"{type(command).__name__} is no command of any aggregate of the app")
+
     def view(self, name: str) -> View[Any]:
         """The view of that name."""
         return _named(name, self.views, "view")

@@ -1,8 +1,4 @@
-"""Given, when, then: for tests of rules and views, without servers.
-
-assert given(orders, created, paid).when(ShipOrder("Post", "T1")) == [OrderShipped("Post", "T1")]
-assert fold(orders_view, facts(orders, "o-1", created, paid))["o-1",].status == "paid"
-"""
+"""Given, when, then: an aggregate's past, what a command leads to, and what follows from it."""
 
 from collections.abc import Iterable, Iterator
 from functools import reduce
@@ -12,6 +8,7 @@ from msgspec import Struct
 
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.message import EventMeta, Fact, Writer
+from headrace.kernel.reactor import Answered, Reaction, Reactor
 from headrace.kernel.view import Key, View
 
 CommandT = TypeVar("CommandT")
@@ -70,3 +67,8 @@ def fold(view: View[RowT], log: Iterable[Fact[Any]]) -> dict[Key, RowT]:
             else:
                 rows[key] = row
     return rows
+
+
+def reactions(reactor: Reactor, seen: Iterable[Fact[Any] | Answered]) -> list[Reaction]:
+    """What a reactor sends and schedules after the last of these facts, or answers."""
+    return list(reactor.react(list(seen)[-1]))
