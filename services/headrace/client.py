@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, Message, Producer, murmur2
 from msgspec import Struct
 
 from headrace.answers import Answers, fail
-from headrace.avro.codec import MAX_META_BYTES, Codec, Undecodable, Unencodable
+from headrace.avro.codec import Codec
 from headrace.avro.ids import open_codec
 from headrace.kafka.clients import admin_client, producer_config
 from headrace.kafka.rights import refuse_missing_rights, sends
@@ -57,9 +57,7 @@ class CommandClient:
         """
         key = meta.aggregate_id.encode()
         partition: int = murmur2(key, self._settings.partitions)
-        frame = self._codec.encode(command, meta)
-        if len(frame) > MAX_META_BYTES:
-            self._refuse_too_large(command, frame)
+        frame = self._codec.encode_command(command, meta)
         failed = on_failed or self._failed.append
 
         def note(error: KafkaError | None, _message: Message) -> None:
@@ -74,12 +72,6 @@ class CommandClient:
             else:
                 self._producer.poll(0)
                 return partition
-
-    def _refuse_too_large(self, command: Struct, frame: bytes) -> None:
-        try:
-            self._codec.decode(frame)
-        except Undecodable as error:
-            raise Unencodable(f"this {type(command).__name__} is too large: {error}") from error
 
     def flush(self) -> None:
         """Wait until the brokers have every command; `Fault` says what they refused."""

@@ -4,16 +4,19 @@ import json
 import os
 import signal
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer, murmur2
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from headrace.accounts.account import Account
 from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
 from headrace.app import LIMITS
 from headrace.kafka.compaction import LAG
+from headrace.kernel.message import CommandMeta
 from headrace.transfers.commands import ApproveTransfer, RequestTransfer
 from running import PARTITIONS, Running
 from shortened import for_each
@@ -201,6 +204,21 @@ def test_what_a_reactor_breaks_on_waits_with_its_key_until_a_fixed_version_comes
     bank.wait_until_quiet()
     assert_money_is_conserved(bank)
     assert parked(bank) == []
+
+
+def test_a_trace_that_is_none_stops_no_reactor(bank: Running) -> None:
+    """The topics of transfers take it, those of accounts, to which it would go on, have no room left."""
+    bank.start("reactor", *PROCESS)
+    name, command = request(1)
+    meta = CommandMeta(command_id=str(uuid.uuid4()), aggregate_id=name)
+    frame, key = bank.codec.encode(command, meta), name.encode()
+    producer = Producer({"bootstrap.servers": bank.settings.kafka, "message.max.bytes": 4_000_000})
+    noise = [("traceparent", os.urandom(1_048_588 - len(frame) - 150))]
+    producer.produce("transfers.commands", frame, key, partition=murmur2(key, PARTITIONS), headers=noise)
+    assert producer.flush(30) == 0
+    bank.send("transfers", request(2))
+    bank.wait_until_quiet()
+    assert endings(bank) == {"TransactionCompleted": 2}
 
 
 def test_what_is_given_up_is_not_taken_up_again(bank: Running) -> None:

@@ -33,7 +33,7 @@ def meta_of(order: str) -> CommandMeta:
     return CommandMeta(command_id=str(uuid.uuid4()), aggregate_id=order)
 
 
-def producer_of(shop: Running, **settings: int) -> Producer:
+def producer_of(shop: Running, **settings: int | str) -> Producer:
     address = {"bootstrap.servers": shop.env["KAFKA_BOOTSTRAP_SERVERS"], "linger.ms": 0}
     return Producer(address | {name.replace("_", "."): value for name, value in settings.items()})
 
@@ -104,6 +104,29 @@ def test_commands_near_and_over_the_limit_are_answered_or_set_aside(shop: Runnin
     assert results["third"] == ("accepted", None)
     assert results["near"] == ("refused", "EventTooLarge")  # an event holds the lines twice: its own, and the state's
     assert [key for _, _, key, _ in shop.read("orders.parked")] == [b"over"]
+    assert not shop.services.exits
+
+
+def test_what_brokers_take_only_because_it_compresses_well_stops_nobody(shop: Running) -> None:
+    """Garbage, a key, a trace and other headers of megabytes each; of what is parked the beginning is kept."""
+    shop.start("handler", "handle", "orders")
+    shop.start_projectors()
+    producer = producer_of(shop, message_max_bytes=100_000_000, compression_type="lz4")
+    name, command = next(lifecycles(1))
+    frame, key, much = shop.codec.encode(command, meta_of(name)), name.encode(), bytes(5_000_000)
+    producer.produce("orders.commands", much, key, partition=0)
+    producer.produce("orders.commands", b"x", much, partition=0)
+    producer.produce("orders.commands", b"x", key, partition=0, headers=[("own", b"1"), ("more", much)])
+    for trace in (much, b"00-1"):
+        place = murmur2(key, PARTITIONS)
+        producer.produce("orders.commands", frame, key, partition=place, headers=[("traceparent", trace)])
+    assert producer.flush(30) == 0
+    shop.send("orders", *lifecycles(10))
+    shop.assert_sound()
+    value, of_key, of_headers = shop.read("orders.parked")
+    assert (value[3], value[2]) == (much[:LARGEST], key)
+    assert (of_key[3], len(of_key[2] or b"")) == (b"x", 10_001)
+    assert of_headers[2:] == (key, b"x")
     assert not shop.services.exits
 
 

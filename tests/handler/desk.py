@@ -9,7 +9,7 @@ from msgspec import Struct
 from handler.bells import bell_codec, bells
 from headrace.avro.codec import Codec, Decoded
 from headrace.handler.memory import Versioned
-from headrace.handler.notes import ALONE, KEY, Headers, why_parked
+from headrace.handler.notes import ALONE, KEY, Headers, parked_copy
 from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
 from headrace.handler.replies import Answer
@@ -123,11 +123,13 @@ class Desk:
 
     def _park(self, row: Row, answer: Answer) -> None:
         """What the loop appends to the parked topic."""
-        key, value, headers = row.key(), row.value(), answer.mark
+        headers = answer.mark
+        value: bytes | None
+        key: bytes | None
         if answer.set_aside is not None:
-            headers = why_parked(row, ALONE, answer.set_aside)
+            value, key, headers = parked_copy(row, ALONE, answer.set_aside)
         elif answer.parked is not None:
-            headers = why_parked(row, KEY, answer.parked, answer.key)
+            value, key, headers = parked_copy(row, KEY, answer.parked, answer.key)
         elif answer.released:
             key, value = answer.key.encode(), None
         else:

@@ -31,6 +31,8 @@ from reactor.reminders import (
     reminders,
 )  # fmt: skip
 
+TOO_LARGE = CancelOrder("r" * 1_000_000)
+
 
 def tell(part: SourcePart, value: bytes | None, key: str = "o-1", offset: int = 0, headers: Any = None) -> Reacted:
     return part.answer(key.encode(), value, offset, 7, lambda: headers)
@@ -120,6 +122,13 @@ def test_what_our_code_breaks_on_waits_and_so_does_all_that_follows_for_its_key(
     assert len(other.messages) == 3
     part.commit()
     assert (part.held.parked_keys, part.held.parked_records) == (1, 2)
+
+
+def test_a_command_that_no_handler_would_take_is_not_sent_and_its_key_waits() -> None:
+    part = events_part(reactor=structs.replace(reminders, react=lambda _: [Send("orders", "o-1", TOO_LARGE)]))
+    broken = tell(part, event(PAID))
+    assert "this CancelOrder is too large: 1000" in str(broken.parked)
+    assert broken.messages == []
 
 
 @pytest.mark.parametrize("cause", ["", "nonsense", "orders/o-1/", "orders/o-1/x", "//1", "orders//1", "orders/o-1/²"])

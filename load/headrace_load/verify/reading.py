@@ -19,6 +19,8 @@ ANSWER: Final = itemgetter(*Outcome._fields[2:-1])
 REPEATED: Final = (
     "command_id", "aggregate_id", "command_type", "command_offset", "occurred_at", "body_hash", "result",
 )  # fmt: skip
+LARGEST_KEY: Final = 10_001
+LARGEST_VALUE: Final = 1_000_000
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
 
 
@@ -28,7 +30,7 @@ def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) 
     for record in records:
         part.commands.append(_command(part, schemas, record))
         if record.offset in parked:
-            part.whole[record.offset] = hash((record.key, record.value))
+            part.whole[record.offset] = content_of(record.key, record.value)
     part.read["commands"] = len(part.commands)
 
 
@@ -73,7 +75,7 @@ def read_parked(part: Partition, records: Iterable[Record]) -> None:
                 int(number),
                 int(origin),
                 int(log_time),
-                hash((record.key, record.value)),
+                content_of(record.key, record.value),
                 _text(headers, "headrace-reason" if kind == RELEASED else "kafka_dlt-exception-message"),
                 kind,
                 _text(headers, "headrace-aggregate-id"),
@@ -139,7 +141,7 @@ def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
         if form.domain not in (part.domain, ENVELOPE):
             raise NotARecordError(f"a {form.name} is no command of {part.domain}")
     except NotARecordError as error:
-        return Command(*place, "", "", "", hash((key, value)), str(error))
+        return Command(*place, "", "", "", content_of(key, value), str(error))
     told = _told(command_id, asked)
     return Command(
         *place,
@@ -152,6 +154,11 @@ def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
         asked["issued_at"],
         keep(told, told),
     )
+
+
+def content_of(key: bytes | None, value: bytes | None) -> int:
+    """A hash of a record's key and value, as far as they are kept when it is parked."""
+    return hash((key and key[:LARGEST_KEY], value and value[:LARGEST_VALUE]))
 
 
 def _told(own: str, said: dict[str, Any]) -> int:

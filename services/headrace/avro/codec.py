@@ -145,6 +145,16 @@ class Codec:
         except BROKEN as error:
             raise unencodable(name, error) from error
 
+    def encode_command(self, body: Struct, meta: CommandMeta) -> bytes:
+        """The same for a command; `Unencodable` for one that no handler would take, such as a record too large."""
+        frame = self.encode(body, meta)
+        if len(frame) > MAX_META_BYTES:
+            try:
+                self.decode(frame)
+            except Undecodable as error:
+                raise Unencodable(f"this {type(body).__name__} is too large: {error}") from error
+        return frame
+
     def ready_writer(self, kind: type) -> Callable[..., bytes]:
         """What writes events of a class whose meta's fields are bytes already, or outcomes all of whose fields are.
 

@@ -7,7 +7,7 @@ from structlog import get_logger
 
 from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
-from headrace.handler.notes import ALONE, KEY, Header, Headers, trace_of, where_it_broke, why_parked
+from headrace.handler.notes import ALONE, KEY, Header, Headers, parked_copy, trace_of, where_it_broke
 from headrace.handler.replies import Answer
 from headrace.handler.rights import group_of, handler_rights
 from headrace.handler.takeover import Takeover
@@ -102,13 +102,14 @@ class Handling:
     def _produce_parked(self, producer: TransactionalProducer, record: Record, number: int, answer: Answer) -> None:
         """Park a record, alone or with its key; or answer those that are released, and leave a mark."""
         place = {"topic": record.topic(), "partition": number, "offset": record.offset()}
-        parked, value, key = self._parked_topic, record.value(), record.key()
+        value: bytes | None
+        key: bytes | None
         if answer.set_aside is not None:
-            headers = why_parked(record, ALONE, answer.set_aside)
+            value, key, headers = parked_copy(record, ALONE, answer.set_aside)
             self._dead.append((record.topic(), type(answer.set_aside).__name__))
             log.warning("record set aside", **place, why=str(answer.set_aside))
         elif answer.parked is not None:
-            headers = why_parked(record, KEY, answer.parked, answer.key)
+            value, key, headers = parked_copy(record, KEY, answer.parked, answer.key)
             self._dead.append((record.topic(), type(answer.parked).__name__))
             if not isinstance(answer.parked, KeyParked):
                 error, where = type(answer.parked).__name__, where_it_broke(answer.parked)
@@ -116,6 +117,6 @@ class Handling:
         else:
             for earlier in answer.released:
                 self._produce(producer, earlier, number, earlier.trace)
-            headers, value, key = list(answer.mark), None, answer.key.encode()
+            value, key, headers = None, answer.key.encode(), list(answer.mark)
             log.warning("key released", **place, commands=len(answer.released))
-        producer.produce(parked, value, key, partition=number, headers=headers)
+        producer.produce(self._parked_topic, value, key, partition=number, headers=headers)

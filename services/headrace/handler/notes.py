@@ -1,7 +1,8 @@
 """What the headers of a parked record say: where it came from, why it is there, and what released it.
 
 Where Spring Kafka has a name for something (`kafka_dlt-…`), it is used: people and tools know it. Ours come first, the
-sender's own follow, and the first of a name counts.
+sender's own follow, and the first of a name counts. Brokers bound what they take as it is compressed, so that a sender
+may send far more than fits into a record of ours: of that the beginning is kept, and `headrace-cut` says what it was.
 
 headrace-parking: alone     no command, kept for somebody to look at
                   key       a command that waits, with all that follow it for its aggregate
@@ -10,12 +11,14 @@ headrace-parking: alone     no command, kept for somebody to look at
 
 import traceback
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
 from headrace import __version__
+from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES
 from headrace.kafka.consumer import Record, headers_of
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
@@ -26,8 +29,15 @@ Headers: TypeAlias = list[Header]
 ALONE: Final = "alone"
 KEY: Final = "key"
 RELEASED: Final = "released"
+CUT: Final = "headrace-cut"
 LONGEST: Final = 1_000
 TRACE: Final = "traceparent"
+LONGEST_TRACE: Final = 128
+"""Twice what there is today: it goes on to whatever follows from a record."""
+LARGEST_VALUE: Final = MAX_RECORD_BYTES
+LARGEST_KEY: Final = MAX_META_BYTES + 1
+"""Longer than an aggregate's id can be, so that what is cut off makes no key an aggregate's."""
+LARGEST_HEADERS: Final = 100_000
 
 
 class Note(Struct, frozen=True):
@@ -45,8 +55,24 @@ class Note(Struct, frozen=True):
     actor: str = ""
 
 
-def why_parked(record: Record, kind: str, error: Exception, aggregate_id: str = "") -> Headers:
-    """The headers of a record that is parked for that error."""
+def parked_copy(
+    record: Record, kind: str, error: Exception, aggregate_id: str = ""
+) -> tuple[bytes | None, bytes | None, Headers]:
+    """Value, key and headers of a record that is parked for that error; of what is too much, the beginning."""
+    value, key, sent = record.value(), record.key(), headers_of(record.headers)
+    kept, size = [], 0
+    for name, content in sent:
+        size += len(name) + len(content or b"")
+        if size <= LARGEST_HEADERS:
+            kept.append((name, content))
+    headers = _why(record, kind, error, aggregate_id)
+    bytes_of_value, bytes_of_key = len(value or b""), len(key or b"")
+    if bytes_of_value > LARGEST_VALUE or bytes_of_key > LARGEST_KEY or len(kept) < len(sent):
+        headers.append((CUT, f"value {bytes_of_value} bytes, key {bytes_of_key} bytes, {len(sent)} headers"))
+    return value and value[:LARGEST_VALUE], key and key[:LARGEST_KEY], [*headers, *kept]
+
+
+def _why(record: Record, kind: str, error: Exception, aggregate_id: str) -> Headers:
     return [
         ("headrace-parking", kind),
         ("headrace-aggregate-id", aggregate_id),
@@ -54,7 +80,6 @@ def why_parked(record: Record, kind: str, error: Exception, aggregate_id: str = 
         *_origin(record.topic(), record.partition(), record.offset(), record.timestamp()[1]),
         ("kafka_dlt-exception-fqcn", f"{type(error).__module__}.{type(error).__name__}"),
         ("kafka_dlt-exception-message", _said(error)),
-        *headers_of(record.headers),
     ]
 
 
@@ -102,8 +127,9 @@ def read_note(record: Record) -> Note:
 
 
 def trace_of(headers: Iterable[tuple[str, Any]] | None) -> Headers:
-    """What a tracer needs of a record's headers."""
-    return [header for header in headers or () if header[0] == TRACE]
+    """What a tracer needs of a record's headers; nothing that is longer than a trace is."""
+    found = (header for header in headers or () if header[0] == TRACE and len(header[1] or b"") <= LONGEST_TRACE)
+    return list(islice(found, 1))
 
 
 def where_it_broke(error: Exception) -> str:

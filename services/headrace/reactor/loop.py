@@ -7,7 +7,7 @@ from structlog import get_logger
 
 from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
-from headrace.handler.notes import KEY, where_it_broke, why_parked
+from headrace.handler.notes import KEY, parked_copy, where_it_broke
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import BatchConsumer, Place, Record
 from headrace.kafka.producer import TransactionalProducer
@@ -114,5 +114,5 @@ class Reacting:
         self._dead.append((record.topic(), type(why).__name__))
         if not isinstance(why, KeyParked):
             log.error("key parked", **place, error=type(why).__name__, where=where_it_broke(why))
-        headers = why_parked(record, KEY, why, reacted.key)
-        producer.produce(self._parked_topic, record.value() or b"", record.key(), record.partition(), headers=headers)
+        value, key, headers = parked_copy(record, KEY, why, reacted.key)
+        producer.produce(self._parked_topic, value or b"", key, record.partition(), headers=headers)

@@ -127,7 +127,7 @@ class Messages:
             correlation_id=cause.correlation_id,
             causation_id=cause.causation_id,
         )
-        return self._topics[send.aggregate], self._codec.encode(send.command, meta)
+        return self._topics[send.aggregate], self._codec.encode_command(send.command, meta)
 
     def _timer(self, name: str, process_id: str, frame: bytes | None, headers: Headers) -> Message:
         topic = self._reactor.timer_topic
