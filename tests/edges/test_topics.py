@@ -128,6 +128,7 @@ def test_overrides_reach_the_topics_that_have_such_a_setting(admin: AdminClient,
     assert config_of(admin, aggregate.event_topic)["min.compaction.lag.ms"] == "0"
     assert config_of(admin, aggregate.command_topic)["retention.ms"] == "3600000"
     assert config_of(admin, aggregate.command_topic)["min.compaction.lag.ms"] == "0"
+    assert config_of(admin, aggregate.parked_topic)["retention.ms"] == "-1"
     refuse_other_topics(admin, app.aggregates, settings)
 
 
@@ -186,8 +187,26 @@ def test_partitions_that_were_added_later_are_refused(admin: AdminClient, app: A
             "message.timestamp.type is CreateTime, must be LogAppendTime",
         ),
         ("event_topic", {"max_message_bytes": "1000"}, "max.message.bytes is 1000, must be at least 2097152"),
+        ("parked_topic", {"retention_ms": "604800000"}, "retention.ms is 604800000, must be -1"),
+        ("outcome_topic", {"retention_ms": "60000"}, "retention.ms is 60000, must be at least 720000"),
+        ("command_topic", {"retention_bytes": "1000000"}, "retention.bytes is 1000000, must be -1"),
+        (
+            "event_topic",
+            {"unclean_leader_election_enable": "true"},
+            "unclean.leader.election.enable is true, must be false",
+        ),
     ],
-    ids=["commands compacted", "events deleted", "events compacted and deleted", "the producer's time", "small"],
+    ids=[
+        "commands compacted",
+        "events deleted",
+        "events compacted and deleted",
+        "the producer's time",
+        "small",
+        "parked and forgotten",
+        "forgotten before a resend",
+        "forgotten by size",
+        "a leader that lacks records",
+    ],
 )
 def test_a_topic_that_is_not_as_it_must_be_is_refused_by_name(
     admin: AdminClient, app: App, settings: Settings, topic: str, config: dict[str, str], why: str

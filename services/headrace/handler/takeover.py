@@ -28,7 +28,7 @@ from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Writer
 from headrace.settings import Settings
-from headrace.transactional.offsets import settled_offsets
+from headrace.transactional.offsets import settled_offsets, within
 
 States: TypeAlias = dict[int, dict[str, Versioned | bytes]]
 """The newest record of each aggregate, by partition number and aggregate id."""
@@ -62,10 +62,12 @@ class Takeover:
         One that is not wanted any more, since another process owns it, is not told of.
         """
         commands, events, outcomes, parked = self._aggregate.topics
-        starts = yield from self.settled_offsets(consumer, [(commands, number) for number in numbers])
+        settled = yield from self.settled_offsets(consumer, [(commands, number) for number in numbers])
+        starts = within(settled, self._earliest(settled))
         ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes, parked) for n in numbers])
         yield
-        yield from self._refuse_lost_offsets(starts, ends)
+        without = {place: starts[place] for place, offset in settled.items() if offset < 0}
+        yield from self._refuse_lost_offsets(without, ends)
         windows = yield from self._restore_windows(starts, _of(outcomes, ends))
         self._refuse_lost_events(windows, _of(events, ends))
         states = yield from self._restore_states(_of(events, ends), is_wanted)
@@ -79,27 +81,31 @@ class Takeover:
             )
             partition.restore(states[number])
             partitions[number] = partition
-        return partitions, {place: max(offset, 0) for place, offset in starts.items()}
+        return partitions, starts
 
     def settled_offsets(self, consumer: BatchConsumer, places: list[Place]) -> Generator[None, None, dict[Place, int]]:
         """Step 1: the group's offsets, once no open transaction can still change them."""
         return settled_offsets(consumer, places, self._failpoints.reach)
 
-    def _refuse_lost_offsets(self, starts: dict[Place, int], ends: dict[Place, int]) -> Generator[None, None, None]:
-        """Without its offsets the group would answer every command again: better it stops and says so.
+    def _refuse_lost_offsets(self, begins: dict[Place, int], ends: dict[Place, int]) -> Generator[None, None, None]:
+        """Without its offsets the group would answer every command again that is there: better it stops and says so.
 
-        An outcome must be there to be read: aborted ones raise the high watermark too.
+        Outcomes expire as the offsets do; events never. One of them must be there to be read: aborted ones raise the
+        high watermark too.
         """
-        without = {(self._aggregate.outcome_topic, number) for (_, number), start in starts.items() if start < 0}
+        commands, *answers = self._aggregate.topics
+        there = high_watermarks(self._admin, list(begins)) if begins else {}
+        asked = [place[1] for place, begin in begins.items() if begin < there[place]]
+        places = [(topic, number) for topic in answers for number in asked]
 
         def refuse(chunk: list[Record]) -> None:
             raise Misconfigured(
-                f"the group has no offset for {self._aggregate.command_topic}[{chunk[0].partition()}], although "
-                f"commands of it were answered: offsets expired or were deleted; set them again by the last outcome's "
-                f"command_offset + 1"
+                f"the group has no offset for {commands}[{chunk[0].partition()}], although commands of it were "
+                f"answered: offsets expired or were deleted; set them again by the last outcome's command_offset + 1 "
+                f"(the audit has it, or else the newest event)"
             )
 
-        yield from self._read(self._earliest(without), {place: ends[place] for place in without}, refuse)
+        yield from self._read(self._earliest(places), {place: ends[place] for place in places}, refuse)
 
     def _refuse_lost_events(self, windows: dict[int, Window], ends: dict[Place, int]) -> None:
         """In a topic that was made anew every aggregate would begin again at version 1."""
@@ -156,7 +162,7 @@ class Takeover:
         """
         ends = high_watermarks(self._admin, list(starts))
         newest = list_offsets(self._admin, dict.fromkeys(starts, OffsetSpec.max_timestamp()))
-        waiting = {place: max(offset, 0) for place, offset in starts.items() if max(offset, 0) < ends[place]}
+        waiting = {place: offset for place, offset in starts.items() if offset < ends[place]}
         times: dict[int, int] = {}
         yield from self._note_times(waiting, {place: offset + 1 for place, offset in waiting.items()}, times)
         marked = {place: offset for place, offset in waiting.items() if place[1] not in times}

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from headrace.kafka.clients import fatal_errors_to
 from headrace.kafka.pace import Pace
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
 
 Place: TypeAlias = tuple[str, int]
 """Topic and partition."""
@@ -112,6 +112,7 @@ class BatchConsumer:
         self._window_s = window_s
         self._window_ends = 0.0
         self._expected: dict[Place, int] = {}
+        self._rewound: set[Place] = set()
         self._waiting: deque[set[Place]] = deque()
         self._taking: set[Place] = set()
         self._steps: Steps | None = None
@@ -177,6 +178,19 @@ class BatchConsumer:
         """The offset of an owned partition's next record: what comes before it is handed out."""
         return self._expected[place]
 
+    def passed(self) -> dict[Place, int]:
+        """Where the client stands past what it has handed out: nothing but marks and aborted records lies between.
+
+        To be asked while no batch is under way. A partition that was rewound is left out until it is read again: the
+        client may still tell where it stood before.
+        """
+        places = [place for place in self._expected if place not in self._rewound]
+        return {place: at for place, at in self.positions(places).items() if at > self._expected[place]}
+
+    def pass_over(self, offsets: Mapping[Place, int]) -> None:
+        """The partitions' next records lie there, or further on."""
+        self._expected.update({place: offset for place, offset in offsets.items() if place in self._expected})
+
     def commit_as_hint(self, offsets: dict[Place, int]) -> None:
         """Tell Kafka the offsets for lag tools, soon; nothing depends on it, so nothing waits for it."""
         self._hints |= offsets
@@ -185,6 +199,7 @@ class BatchConsumer:
         """Go back to these offsets, where the partition is still owned and was not taken back further."""
         for place, offset in first.items():
             if self._expected.get(place, 0) > offset:
+                self._rewound.add(place)
                 with suppress(KafkaException):  # lost to another member, which the next `poll` tells
                     self._client.seek(TopicPartition(*place, offset))
                     self._expected[place] = offset
@@ -217,6 +232,11 @@ class BatchConsumer:
             if error is not None:
                 if passes(error):
                     continue
+                if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+                    raise Misconfigured(
+                        f"{message.topic()}[{message.partition()}]: records were removed before this group had read "
+                        f"them ({error.str()}): see what `headrace doctor` says of retention.ms and of the group"
+                    )
                 raise Fault(f"consumer error {error.name()}: {error.str()}") from KafkaException(error)
             place = (message.topic(), message.partition())
             offset = message.offset()
@@ -233,6 +253,7 @@ class BatchConsumer:
             after[place] = offset + 1
             records.append(message)
         expected.update(after)
+        self._rewound.difference_update(after)
         return Batch(by_place, first, after) if by_place else None
 
     def _take_a_step(self) -> bool:

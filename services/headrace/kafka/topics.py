@@ -15,6 +15,16 @@ from headrace.kernel.reactor import Reactor
 from headrace.settings import Settings
 
 DAY_MS: Final = 86_400_000
+LAG_MS: Final = DAY_MS // 4
+SPARE_MS: Final = 120_000
+RETENTION: Final = "retention.ms"
+FOR_EVER: Final = "-1"
+EXACT: Final[tuple[str, ...]] = (
+    "cleanup.policy",
+    "message.timestamp.type",
+    "retention.bytes",
+    "unclean.leader.election.enable",
+)
 REPLICAS: Final = {"local": 1, "production": 3}
 IN_SYNC: Final = {"local": 1, "production": 2}
 TIMEOUT_S: Final = 30.0
@@ -30,15 +40,17 @@ def wanted_topics(owner: Owner, profile: str) -> dict[str, dict[str, str]]:
         "min.insync.replicas": str(IN_SYNC[profile]),
         "unclean.leader.election.enable": "false",
     }
-    asked = common | {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS), "max.message.bytes": "1048588"}
+    # Time alone removes them: what resends are compared with must not go with the number of them.
+    kept = common | {"cleanup.policy": "delete", "retention.bytes": FOR_EVER}
+    asked = kept | {RETENTION: str(7 * DAY_MS), "max.message.bytes": "1048588"}
     # The journal must have copied an event long before compaction may remove it: six hours lie between.
     happened = common | {
         "cleanup.policy": "compact",
-        LAG: str(DAY_MS // 4),
+        LAG: str(LAG_MS),
         "max.message.bytes": "2097152",
     }
     # What is set aside comes with a reason in its headers, so it may be larger than what was sent.
-    parked = common | {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": "2097152"}
+    parked = kept | {RETENTION: FOR_EVER, "max.message.bytes": "2097152"}
     if isinstance(owner, Reactor):
         timers = {name: value for name, value in happened.items() if name != LAG}
         return dict(zip(owner.topics, (timers, parked), strict=True))
@@ -53,7 +65,7 @@ def create_topics(
     owners: tuple[Owner, ...] = (*app.aggregates, *app.reactors)
     missing = [
         NewTopic(
-            name, settings.partitions, REPLICAS[settings.profile], config=_only(config | (overrides or {}), config)
+            name, settings.partitions, REPLICAS[settings.profile], config=config | _fitting(overrides or {}, config)
         )
         for owner in owners
         for name, config in wanted_topics(owner, settings.profile).items()
@@ -126,23 +138,30 @@ def _problems(admin: AdminClient, owner: Owner, settings: Settings, touched: Col
                 f"{': set HEADRACE_PROFILE=local for a single broker' if replicas == 1 else ''}"
             )
     # A local log may be compacted at once, to see what then is lost; any other is somebody's history.
-    guard = () if settings.profile == "local" else (LAG,)
+    guard = {} if settings.profile == "local" else {LAG: LAG_MS}
+    # A resend is compared with outcomes of up to a window ago, in log time, after a restart too.
+    guard[RETENTION] = 2 * settings.dedup_window_s * 1000 + SPARE_MS
     resources = {ConfigResource(ConfigResource.Type.TOPIC, name): name for name in wanted}
     for resource, future in admin.describe_configs(list(resources), request_timeout=TIMEOUT_S).items():
         problems += _differences(resources[resource], wanted[resources[resource]], future.result(), guard)
     return problems
 
 
-def _differences(name: str, wanted: dict[str, str], found: dict[str, Any], guard: tuple[str, ...]) -> list[str]:
+def _differences(name: str, wanted: dict[str, str], found: dict[str, Any], guard: dict[str, int]) -> list[str]:
+    exact = {key: wanted[key] for key in EXACT if key in wanted}
+    least = {key: int(wanted[key]) for key in ("max.message.bytes", "min.insync.replicas")}
+    least |= {key: value for key, value in guard.items() if key in wanted}
+    if wanted.get(RETENTION) == FOR_EVER:
+        exact[RETENTION] = FOR_EVER
     problems = [
-        f"topic {name}: {key} is {found[key].value}, must be {wanted[key]}"
-        for key in ("cleanup.policy", "message.timestamp.type")
-        if found[key].value != wanted[key]
+        f"topic {name}: {key} is {found[key].value}, must be {value}"
+        for key, value in exact.items()
+        if found[key].value != value
     ]
     problems += [
-        f"topic {name}: {key} is {found[key].value}, must be at least {wanted[key]}"
-        for key in ("max.message.bytes", "min.insync.replicas", *guard)
-        if int(found[key].value) < int(wanted.get(key, 0))
+        f"topic {name}: {key} is {found[key].value}, must be at least {value}"
+        for key, value in least.items()
+        if key not in exact and found[key].value != FOR_EVER and int(found[key].value) < value
     ]
     return problems
 
@@ -151,7 +170,8 @@ def _size(topic: Any) -> tuple[int, int]:
     return len(topic.partitions), min((len(entry.replicas) for entry in topic.partitions.values()), default=0)
 
 
-def _only(config: dict[str, str], keys: dict[str, str]) -> dict[str, str]:
-    """Compaction's settings are for the compacted topic alone."""
-    compacted = keys["cleanup.policy"] == "compact"
-    return {key: value for key, value in config.items() if compacted or key in keys}
+def _fitting(overrides: dict[str, str], config: dict[str, str]) -> dict[str, str]:
+    """Compaction's settings are for the compacted topics alone, and what is kept for ever is kept."""
+    compacted = config["cleanup.policy"] == "compact"
+    known = {key: value for key, value in overrides.items() if compacted or key in config}
+    return {key: value for key, value in known.items() if config.get(key) != FOR_EVER}

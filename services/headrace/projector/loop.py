@@ -208,7 +208,7 @@ class Projector:
         keep_what_lives()
         self._observed.acquired({place: found[place] for place in places}, time.monotonic() - began)
         log.info("partitions acquired", projector=self._name, partitions=sorted(places))
-        return found
+        return {place: max(offset, starts[place]) for place, offset in found.items()}
 
     def release(self, places: list[Place]) -> None:
         """Forget the partitions that another process owns from now on, once none of theirs is being written."""

@@ -27,7 +27,7 @@ def find_origin(admin: AdminClient, topics: list[str]) -> Origin:
 def refuse_impossible(
     projector: str, found: dict[Place, int], earliest: dict[Place, int], latest: dict[Place, int]
 ) -> None:
-    """`Misconfigured` for a position outside of its partition."""
+    """`Misconfigured` for a position outside of its partition, but for one right before its beginning."""
     for (topic, number), offset in found.items():
         low, high = earliest[topic, number], latest[topic, number]
         if offset > high:
@@ -35,7 +35,9 @@ def refuse_impossible(
                 f"{projector} stands at offset {offset} of {topic}[{number}], which ends at {high}: the topic was made "
                 f"anew, or this is another cluster's database"
             )
-        if offset < low:
+        if offset == low - 1:  # the mark of the last record's transaction, which retention has removed with it
+            log.warning("the log begins behind the position", projector=projector, topic=topic, partition=number)
+        elif offset < low:
             raise Misconfigured(
                 f"{projector} stands at offset {offset} of {topic}[{number}], which begins at {low}: the records "
                 f"between were deleted; fill a view anew from the journal; nobody else has the outcomes for the audit"

@@ -19,7 +19,7 @@ from headrace.reactor.part import SourcePart
 from headrace.reactor.timers import TimerPart
 from headrace.settings import Settings
 from headrace.transactional.loop import Restored
-from headrace.transactional.offsets import settled_offsets
+from headrace.transactional.offsets import settled_offsets, within
 
 
 class Takeover:
@@ -68,9 +68,8 @@ class Takeover:
 
     def _starts(self, places: list[Place], settled: dict[Place, int]) -> dict[Place, int]:
         """The group's offsets; where it has none yet, the beginning: nothing that happened is passed over."""
-        new = {place: OffsetSpec.earliest() for place in places if settled[place] < 0}
-        earliest = list_offsets(self._admin, new) if new else {}
-        return {place: earliest[place].offset if place in new else settled[place] for place in places}
+        found = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}
+        return within({place: settled[place] for place in places}, {place: it.offset for place, it in found.items()})
 
     def _refuse_compacted(self, starts: dict[Place, int]) -> Generator[None, None, None]:
         """Where events may be missing nothing can be made of the rest.

@@ -23,6 +23,7 @@ from headrace.transactional.offsets import has_moved, settled_offsets
 from headrace.transactional.settling import settling_s
 
 POLL_S: Final = 0.1
+QUIET_S: Final = 60.0
 
 ResultT = TypeVar("ResultT")
 
@@ -104,6 +105,7 @@ class TransactionalLoop:
         self._consumer = BatchConsumer(
             consumer_config(settings, group), topics, self, settings.batch_size, settings.window_ms / 1000
         )
+        self._active_at = time.monotonic()
         self.stopping = False
 
     def run(self) -> None:
@@ -121,7 +123,9 @@ class TransactionalLoop:
         self._write_due()
         batch = self._consumer.poll(POLL_S)
         if batch is None:
+            self._rest()
             return False
+        self._active_at = time.monotonic()
         metadata = self._consumer.group_metadata()
         touched = {place: self._parts[place] for place in batch.next}
         timing = Timing()
@@ -195,29 +199,45 @@ class TransactionalLoop:
         due = self._work.due({place: part for place, part in self._parts.items() if place not in self.stopped})
         if not due:
             return
-        metadata = self._consumer.group_metadata()
-        touched = {place: self._parts[place] for place in due}
-        if metadata is None:
-            for part in touched.values():
-                part.discard()
+        touched = [self._parts[place] for place in due]
+        if self._transact({place: self._consumer.next_offset(place) for place in due}, due):
+            self._work.tell([part.commit() for part in touched])
             return
+        for part in touched:
+            part.discard()
+
+    def _rest(self) -> None:
+        """After a quiet minute the group's offsets pass the marks of transactions that lie behind the last records.
+
+        Retention takes these marks one day, and the log would then begin behind an offset that lies before them.
+        """
+        now = time.monotonic()
+        if now - self._active_at < QUIET_S:
+            return
+        self._active_at = now
+        if (passed := self._consumer.passed()) and self._transact(passed, {}):
+            self._consumer.pass_over(passed)
+
+    def _transact(self, offsets: dict[Place, int], due: Mapping[Place, list[Any]]) -> bool:
+        """A transaction that no record asks for; says whether it is committed."""
+        metadata = self._consumer.group_metadata()
+        if metadata is None:
+            return False
         try:
             self._producer.begin()
             self._work.begin()
             for place, answers in due.items():
                 self._produce(self._work.produce_due, place, answers)
             self._failpoints.reach("due")
-            self._producer.commit({place: self._consumer.next_offset(place) for place in due}, metadata)
+            self._producer.commit(offsets, metadata)
         except Aborted as error:
             self._producer.abort()
             log.warning("transaction not committed, what is due is tried again", why=str(error))
-            for part in touched.values():
-                part.discard()
-            return
+            return False
         except Unsettled as error:
             # The offsets are the same either way: only what is in the log can tell, which a restart reads.
             raise Fault(f"{error}: whether what was due is written, a restart finds out") from error
-        self._work.tell([part.commit() for part in touched.values()])
+        return True
 
     def _produce(self, produce: Callable[[TransactionalProducer, Any, list[Any]], None], *what: Any) -> None:
         """`Aborted` when the client takes no more, as when an earlier record of the transaction has timed out."""

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from structlog import get_logger
 
 from headrace.kafka.consumer import BatchConsumer, Place
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
 
 PATIENCE_S: Final = 0.25
 """How long one request for settled offsets waits, since the partitions that run already wait with it."""
@@ -39,6 +39,27 @@ def settled_offsets(
             told = now
         reach("restoring")
         yield
+
+
+def within(settled: dict[Place, int], earliest: dict[Place, int]) -> dict[Place, int]:
+    """Where to go on: the group's offset, or the beginning where it has none.
+
+    Where the log begins one further, that one was the mark of a transaction, nearly always: a quiet group's offsets
+    pass these. `Misconfigured` where it begins later still: what was removed may be what nobody has dealt with.
+    """
+    starts = {}
+    for place, offset in settled.items():
+        begin, (topic, number) = earliest[place], place
+        if 0 <= offset < begin - 1:
+            raise Misconfigured(
+                f"{topic}[{number}] begins at {begin}, and the group stands at {offset}: what lay between was removed, "
+                f"perhaps before anybody had dealt with it; see to that by hand, then set the group's offset to "
+                f"{begin}, with Kafka's own kafka-consumer-groups"
+            )
+        if offset == begin - 1 and offset >= 0:
+            log.warning("the log begins behind the group's offset", topic=topic, partition=number, offset=offset)
+        starts[place] = max(offset, begin)
+    return starts
 
 
 def has_moved(settled: dict[Place, int], wanted: dict[Place, int]) -> bool:
