@@ -11,6 +11,7 @@ from typer.main import get_command, get_group
 COMMANDS: Final = {
     "init": "init:init",
     "migrate": "topics:migrate",
+    "run": "running:run",
     "handle": "services:handle",
     "react": "services:react",
     "project": "services:project",

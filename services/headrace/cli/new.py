@@ -29,8 +29,6 @@ def domain(
         f"  headrace schemas lock --app {name}.app:app      gives each record its id; after each change of a schema\n"
         f"  python -m pytest tests/test_{name}.py\n"
         f"  headrace local up                               Kafka and Postgres; it prints the settings to export\n"
-        f"  headrace topics create --app {name}.app:app && headrace migrate --app {name}.app:app\n"
-        f"  headrace handle {name} --app {name}.app:app     and, each in a terminal of its own,\n"
-        f"  headrace project {name} --app {name}.app:app\n"
-        f"  headrace project journal --app {name}.app:app"
+        f"  headrace init --app {name}.app:app              topics and tables\n"
+        f"  headrace run --app {name}.app:app               its services, until Ctrl-C"
     )
