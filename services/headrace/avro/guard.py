@@ -6,7 +6,8 @@ from fastavro import parse_schema
 from fastavro.read import LOGICAL_READERS
 from fastavro.write import LOGICAL_WRITERS
 
-from headrace.avro.schema import Schema
+from headrace.avro.defaults import default_of
+from headrace.avro.schema import Schema, definitions
 
 CHECKED_INT: Final = {"type": "int", "logicalType": "headrace-int"}
 SMALLEST: Final = -(2**31)
@@ -28,17 +29,24 @@ class Choices(list[Any]):
 
 def as_written(schema: Schema) -> Schema:
     """What bytes are read or written by, in fastavro's form, guarded."""
-    parsed = as_wanted(schema)
+    parsed = parse_schema(_on_the_wire(schema))
     _guard(parsed)
     return parsed
 
 
 def as_wanted(schema: Schema) -> Schema:
-    """What older records are resolved to; of the logical types only dates are left, the others stay as on the wire."""
-    return parse_schema(_on_the_wire(schema))
+    """What older records are resolved to, with defaults as values: fastavro gives them as they stand in the schema."""
+    parsed = parse_schema(_on_the_wire(schema))
+    known = dict(definitions(parsed))
+    fields = [field for definition in known.values() for field in definition.get("fields", ()) if "default" in field]
+    # All are read before the first is replaced: a record's default may leave out what has a default of its own.
+    for field, value in [(field, default_of(field, known)) for field in fields]:
+        field["default"] = value
+    return parsed
 
 
 def _on_the_wire(schema: Schema) -> Schema:
+    """Of the logical types only dates are left, the others stay as they are on the wire."""
     if isinstance(schema, list):
         return [_on_the_wire(branch) for branch in schema]
     if isinstance(schema, str):

@@ -11,7 +11,9 @@ from avro.schema import parse as parse_by_the_standard
 from fastavro.schema import SchemaParseException, UnknownType
 
 from headrace.avro.contract import Catalogue, Contract
+from headrace.avro.defaults import default_of
 from headrace.avro.schema import NAMED, Schema, definitions, full_name
+from headrace.kernel.errors import Misconfigured
 
 MAX_DEPTH = 12
 RESERVED = ("meta", "state")
@@ -34,7 +36,9 @@ def lint(contract: Contract) -> Iterator[str]:
         yield f"{contract.record}: not an Avro schema: {type(error).__name__}: {error}"
         return
     known = dict(definitions(contract.schema))
-    for problem in _walk(contract.schema, known, "", ()):
+    dangers = list(_walk(contract.schema, known, "", ()))
+    # A record that contains itself could have defaults without end.
+    for problem in dangers or _wrong_defaults(known):
         yield f"{contract.record}: {problem}"
 
 
@@ -88,6 +92,17 @@ def _walk(schema: Schema, known: dict[str, dict[str, Any]], space: str, above: t
     ]
     for child in inner:
         yield from _walk(child, known, space, (*above, name))
+
+
+def _wrong_defaults(known: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Defaults that are no values of their fields: records without these could not be read, or would hold anything."""
+    for definition in known.values():
+        for field in definition.get("fields", ()):
+            try:
+                if "default" in field:
+                    default_of(field, known)
+            except Misconfigured as error:
+                yield str(error)
 
 
 def _is_empty(schema: Schema, known: dict[str, dict[str, Any]], space: str) -> bool:
