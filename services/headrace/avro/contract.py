@@ -47,8 +47,8 @@ class Catalogue:
             raise Misconfigured(f"{LOCK_FILE} gives two contracts one id: rename a record")
 
     def history(self, newest: Contract) -> list[Contract]:
-        """All versions of one record, oldest first."""
-        return [old for old in self.contracts if (old.domain, old.record) == (newest.domain, newest.record)]
+        """All versions of one record, oldest first, whatever namespace it had: readers know it without that."""
+        return [old for old in self.contracts if (old.domain, old.name) == (newest.domain, newest.name)]
 
 
 def read_lock(folder: Path) -> Catalogue:

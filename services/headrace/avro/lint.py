@@ -1,7 +1,7 @@
 """What a schema may not be, because decoding it would be dangerous or its next version impossible."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import fastavro
@@ -12,6 +12,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 
 from headrace.avro.contract import Catalogue, Contract
 from headrace.avro.defaults import default_of
+from headrace.avro.meaning import changed_meanings
 from headrace.avro.schema import NAMED, Schema, definitions, full_name
 from headrace.kernel.errors import Misconfigured
 
@@ -43,13 +44,19 @@ def lint(contract: Contract) -> Iterator[str]:
 
 
 def incompatibilities(catalogue: Catalogue) -> Iterator[str]:
-    """Each pair of one record's versions of which either cannot read the other (FULL_TRANSITIVE)."""
+    """Each pair of one record's versions of which either cannot read the other (FULL_TRANSITIVE), or misreads it."""
     for newest in catalogue.newest.values():
         history = catalogue.history(newest)
         for place, later in enumerate(history):
             for earlier in history[:place]:
-                for reader, writer in ((later, earlier), (earlier, later)):
-                    yield from _unreadable(reader, writer)
+                yield from _incompatible(later, earlier)
+
+
+def _incompatible(later: Contract, earlier: Contract) -> Iterable[str]:
+    if later.record != earlier.record:
+        was = f"was {earlier.record} in version {earlier.versions}"
+        return [f"{later.record}: {was}: a record keeps its namespace; leave it, or take a new record name"]
+    return [*_unreadable(later, earlier), *_unreadable(earlier, later)] or changed_meanings(later, earlier)
 
 
 def _unreadable(reader: Contract, writer: Contract) -> Iterator[str]:
