@@ -2,11 +2,12 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from msgspec import Struct, defstruct
+from msgspec import Meta, Struct, defstruct
 
 from headrace.avro.agreement import disagreements, mismatches
 from headrace.avro.contract import Catalogue
@@ -23,6 +24,11 @@ class Rang(Struct, frozen=True):
     pass
 
 
+class Mood(Enum):
+    SAD = "a"
+    GLAD = "b"
+
+
 class Line(Struct, frozen=True):
     sku: str
 
@@ -31,6 +37,7 @@ class Node(Struct, frozen=True):
     inside: "list[Node]"
 
 
+MOOD = {"type": "enum", "name": "E", "symbols": ["a", "b"]}
 LINE = {"type": "record", "name": "Line", "fields": [field("sku")]}
 NODE = {"type": "record", "name": "Node", "fields": [field("inside", {"type": "array", "items": "Node"})]}
 DAY = {"type": "int", "logicalType": "date"}
@@ -88,6 +95,7 @@ def test_a_class_and_its_schema_agree(tmp_path: Path, in_code: Any, in_schema: A
         (int, DAY),
         (date, "int"),
         (date, TIME),
+        (date, {"type": "long", "logicalType": "date"}),
         (str, ["null", "string"]),
         (str | None, "string"),
         (str | None, ["string"]),
@@ -102,6 +110,61 @@ def test_a_class_and_its_schema_do_not_agree(tmp_path: Path, in_code: Any, in_sc
     [problem] = found(tmp_path, [("it", in_code)], field("it", in_schema))
     assert problem.startswith("Ring: the class says {'it': ")
     assert problem.endswith("make them agree, then `headrace schemas lock`")
+
+
+@pytest.mark.parametrize(
+    ("in_code", "in_schema"),
+    [
+        (Literal["a", "b"], MOOD),
+        (Mood, MOOD),
+        (str, MOOD),
+        (list[Mood], {"type": "array", "items": MOOD}),
+        (Literal["a"], "string"),
+        (Mood | None, ["null", "string"]),
+    ],
+)
+def test_a_class_of_few_values_may_have_them_all_or_be_a_narrower_text(
+    tmp_path: Path, in_code: Any, in_schema: Any
+) -> None:
+    assert found(tmp_path, [("it", in_code)], field("it", in_schema)) == []
+
+
+@pytest.mark.parametrize(
+    ("in_code", "in_schema", "values", "symbols"),
+    [
+        (Literal["a", "b", "c"], MOOD, ["a", "b", "c"], ["a", "b"]),
+        (Literal["a"], MOOD, ["a"], ["a", "b"]),
+        (Literal["x"], MOOD, ["x"], ["a", "b"]),
+        (Mood, MOOD | {"symbols": ["a", "b", "c"]}, ["a", "b"], ["a", "b", "c"]),
+        (Mood | None, ["null", MOOD | {"symbols": ["a"]}], ["a", "b"], ["a"]),
+        (dict[str, Literal["a"]], {"type": "map", "values": MOOD}, ["a"], ["a", "b"]),
+        (Literal["a", 1], "string", ["a", 1], "string"),
+    ],
+)
+def test_values_that_only_one_of_them_has_are_named(
+    tmp_path: Path, in_code: Any, in_schema: Any, values: list[Any], symbols: Any
+) -> None:
+    [problem] = found(tmp_path, [("it", in_code)], field("it", in_schema))
+    assert problem == (
+        f"Ring.it: the class says {values}, the locked schema says {symbols}: "
+        f"make them agree, then `headrace schemas lock`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("in_code", "in_schema", "default", "why"),
+    [
+        (Literal["a"], "string", "", "Invalid enum value ''"),
+        (Annotated[int, Meta(gt=0)], "long", 0, "Expected `int` >= 1"),
+        (Mood, MOOD, "c", '"c" is no test.bells.E'),
+    ],
+)
+def test_a_default_that_the_class_refuses_is_named(
+    tmp_path: Path, in_code: Any, in_schema: Any, default: Any, why: str
+) -> None:
+    [problem] = found(tmp_path, [("it", in_code)], field("it", in_schema, default=default))
+    assert problem.startswith(f"Ring.it: the class does not take the default {default!r} of the locked schema: ")
+    assert why in problem
 
 
 def test_a_field_that_is_missing_on_either_side_is_seen(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from msgspec import inspect
+from msgspec import ValidationError, convert, inspect, structs
 
 from headrace.avro.contract import ENVELOPE, Catalogue, split
+from headrace.avro.defaults import default_of
 from headrace.avro.schema import Schema, definitions
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
@@ -63,17 +64,25 @@ def _kinds(aggregate: Aggregate[Any, Any, Any]) -> tuple[type, ...]:
 
 
 def _compare(kind: type, schema: Schema, where: str) -> Iterator[str]:
+    known = dict(definitions(schema))
     try:
-        in_code = _shape_of_type(inspect.type_info(kind), ())
+        info = inspect.type_info(kind)
+        in_code = _shape_of_type(info, ())
     except (Misconfigured, TypeError) as error:
         yield f"{where}: {error}"
         return
-    in_schema = _shape_of_schema(schema, dict(definitions(schema)), ())
-    if in_code != in_schema:
-        yield (
-            f"{where}: the class says {in_code}, the locked schema says {in_schema}: "
-            f"make them agree, then `headrace schemas lock`"
-        )
+    in_schema = _shape_of_schema(schema, known, ())
+    if in_code == in_schema:
+        yield from _differing_values(info, schema, known, where, ())
+    else:
+        yield _differ(where, in_code, in_schema)
+
+
+def _differ(where: str, in_code: Any, in_schema: Any) -> str:
+    return (
+        f"{where}: the class says {in_code}, the locked schema says {in_schema}: "
+        f"make them agree, then `headrace schemas lock`"
+    )
 
 
 def _shape_of_type(info: inspect.Type, above: tuple[type, ...]) -> Any:
@@ -117,4 +126,49 @@ def _shape_of_schema(schema: Schema, known: dict[str, Any], above: tuple[str, ..
         case "map":
             return {"map": _shape_of_schema(schema["values"], known, above)}
         case simple:
-            return "date" if schema.get("logicalType") == "date" else LIKE.get(simple, simple)
+            is_date = simple == "int" and schema.get("logicalType") == "date"
+            return "date" if is_date else LIKE.get(simple, simple)
+
+
+def _differing_values(
+    info: Any, schema: Schema, known: dict[str, Any], where: str, above: tuple[type, ...]
+) -> Iterator[str]:
+    """Values and defaults that only one of a class and a schema of one shape can hold, a line each."""
+    if isinstance(schema, list):
+        [schema] = [branch for branch in schema if branch != "null"]
+        info = min(info.types, key=_is_none)
+    if isinstance(schema, str):
+        schema = known.get(schema, {"type": schema})
+    match info:
+        case inspect.StructType(cls=cls) if cls not in above:
+            types = {field.encode_name: field.type for field in structs.fields(cls)}
+            inside = {field.encode_name: field.type for field in info.fields}
+            for field in schema["fields"]:
+                place = f"{where}.{field['name']}"
+                yield from _differing_values(inside[field["name"]], field["type"], known, place, (*above, cls))
+                yield from _wrong_default(field, known, types[field["name"]], place)
+        case inspect.ListType() | inspect.VarTupleType():
+            yield from _differing_values(info.item_type, schema["items"], known, where, above)
+        case inspect.DictType():
+            yield from _differing_values(info.value_type, schema["values"], known, where, above)
+        case inspect.LiteralType() | inspect.EnumType():
+            yield from _differing_choices(info, schema, where)
+
+
+def _differing_choices(info: Any, schema: Schema, where: str) -> Iterator[str]:
+    """A text may have fewer values in the class, which may never have had others; an enum has those of its schema."""
+    values = {member.value for member in info.cls} if isinstance(info, inspect.EnumType) else set(info.values)
+    in_code = sorted(values, key=repr)
+    if schema["type"] == "enum" and values != set(schema["symbols"]):
+        yield _differ(where, in_code, sorted(schema["symbols"]))
+    elif not all(isinstance(value, str) for value in values):
+        yield _differ(where, in_code, "string")
+
+
+def _wrong_default(field: dict[str, Any], known: dict[str, Any], kind: Any, where: str) -> Iterator[str]:
+    """What an older record would get for a field that it lacks, and the class would refuse."""
+    try:
+        if "default" in field:
+            convert(default_of(field, known), kind)
+    except (Misconfigured, ValidationError) as error:
+        yield f"{where}: the class does not take the default {field['default']!r} of the locked schema: {error}"
