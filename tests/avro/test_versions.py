@@ -175,6 +175,44 @@ def test_an_upcast_that_fails_is_our_fault_and_not_the_records(tmp_path: Path) -
     assert not isinstance(caught.value, Undecodable)
 
 
+class Pealed(Struct, frozen=True):
+    """What tolling was called before that."""
+
+    mood: str
+
+
+def pealed(folder: Path, upcasts: Any) -> tuple[Codec, bytes]:
+    """A codec that knows two retired events, and a record of the older one."""
+    for name in ("Pealed", "Tolled"):
+        write_part(folder, "event", name, field("mood"))
+    catalogue = write_first(folder)
+    frame = Codec(bells(Ring, Rang | Tolled | Pealed, Bell), catalogue).encode(Pealed("sad"), EVENT_META, Bell(1))
+    return Codec(bells(Ring, Rang, Bell, upcasts=upcasts), catalogue), frame
+
+
+def test_a_retired_event_may_be_lifted_to_a_retired_one_and_on(tmp_path: Path) -> None:
+    upcasts = {Tolled: lambda event: Rang(len(event.mood)), Pealed: lambda event: Tolled(event.mood * 2)}
+    codec, frame = pealed(tmp_path, upcasts)
+    assert codec.decode(frame).body == Rang(6)
+    assert codec.decode_event(frame).body == Rang(6)
+
+
+@pytest.mark.parametrize("other", [None, "Rang", Bell(1), Ring(1)])
+def test_an_upcast_to_what_is_no_event_is_named(tmp_path: Path, other: Any) -> None:
+    codec, frame = tolled(tmp_path, lambda _: other)
+    why = f"the upcast of Tolled returns {type(other).__name__}, which is no event of bells"
+    for decode in (codec.decode, codec.decode_event):
+        with pytest.raises(Fault, match=why):
+            decode(frame)
+
+
+def test_upcasts_that_lead_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
+    upcasts = {Tolled: lambda event: Pealed(event.mood), Pealed: lambda event: Tolled(event.mood)}
+    codec, frame = pealed(tmp_path, upcasts)
+    with pytest.raises(Fault, match="the upcasts of bells lift Tolled to itself"):
+        codec.decode(frame)
+
+
 def test_an_envelope_that_grows_is_lifted_like_everything_else(tmp_path: Path) -> None:
     write_first(tmp_path)
     parts = read_parts(tmp_path)

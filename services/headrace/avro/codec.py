@@ -5,6 +5,7 @@ through `Codec.decode`: handlers, projectors, tools. Straight-line functions do 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from headrace.avro.contract import ENVELOPE, Catalogue, Contract
 from headrace.avro.forms import Form, form_of
 from headrace.avro.functions import BEST, Functions
 from headrace.avro.straight.from_bytes import NEAR, far
+from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import CommandMeta, DiscardParked, EventMeta, Later, Outcome, RedriveParked
@@ -104,7 +106,7 @@ class Codec:
             digest.update(frame[start:])
             body_hash = digest.digest()
         if form.upcast is not None:
-            body = _lifted(body, form.upcast)
+            body = form.upcast(body)
         return Decoded(form.contract, meta, body, state, body_hash)
 
     def decode_event(self, frame: bytes | None, *, whole: bool = False) -> Decoded:
@@ -121,7 +123,7 @@ class Codec:
         if start > MAX_META_BYTES:
             raise _misplaced(form, start, len(frame), frame)
         if form.upcast is not None:
-            body = _lifted(body, form.upcast)
+            body = form.upcast(body)
         state = _state_of(form, frame, place) if whole else Later(_state_of, (form, frame, place))
         return Decoded(form.contract, meta, body, state, b"")
 
@@ -232,13 +234,15 @@ def _long(frame: bytes, at: int) -> tuple[int, int]:
 
 
 def types_of(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """By domain and record name: the class, the class of its aggregate's state, and the upcast if it is retired."""
+    """By domain and record name: the class, the class of its aggregate's state, and what lifts it if it is retired."""
     own = (Outcome, RedriveParked, DiscardParked)
     found: list[tuple[str, Any, Any, Any]] = [(ENVELOPE, kind, None, None) for kind in own]
     for aggregate in app.aggregates:
         found += [(aggregate.name, kind, None, None) for kind in aggregate.command_types]
         found += [(aggregate.name, kind, aggregate.state_type, None) for kind in aggregate.event_types]
-        found += [(aggregate.name, kind, aggregate.state_type, up) for kind, up in aggregate.upcasts.items()]
+        found += [
+            (aggregate.name, kind, aggregate.state_type, partial(_lifted, aggregate)) for kind in aggregate.upcasts
+        ]
     names, classes = [(domain, kind.__name__) for domain, kind, *_ in found], [kind for _, kind, *_ in found]
     for name, kind in zip(names, classes, strict=True):
         if names.count(name) > 1 or classes.count(kind) > 1:
@@ -246,8 +250,16 @@ def types_of(app: App) -> dict[tuple[str, str], tuple[Any, ...]]:
     return {(domain, kind.__name__): (kind, *rest) for domain, kind, *rest in found}
 
 
-def _lifted(body: Any, upcast: Callable[[Any], Any]) -> Any:
-    try:
-        return upcast(body)
-    except Exception as error:
-        raise Fault(f"the upcast of {type(body).__name__} fails: {type(error).__name__}: {error}") from error
+def _lifted(aggregate: Aggregate[Any, Any, Any], event: Any) -> Any:
+    """Today's event in the place of a retired one, by as many upcasts as it takes, each of which is needed once."""
+    for _ in aggregate.upcasts:
+        name = type(event).__name__
+        try:
+            event = aggregate.upcasts[type(event)](event)
+        except Exception as error:
+            raise Fault(f"the upcast of {name} fails: {type(error).__name__}: {error}") from error
+        if type(event) in aggregate.event_types:
+            return event
+        if type(event) not in aggregate.upcasts:
+            raise Fault(f"the upcast of {name} returns {type(event).__name__}, which is no event of {aggregate.name}")
+    raise Fault(f"the upcasts of {aggregate.name} lift {name} to itself: one of them has to lead to an event of today")

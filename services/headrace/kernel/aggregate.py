@@ -21,7 +21,8 @@ class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=
     `decide(command, state, at)` returns the events that the command leads to, possibly none, or raises a `Rejected`;
     `at` is the command's log-append time in milliseconds, so that rules about time can be replayed.
     `evolve(state, event)` returns the state after the event. Neither knows a clock, a database or a network.
-    `commands` and `events` are the unions of the message types; `upcasts` lifts an event of a retired type to today's.
+    `commands` and `events` are the unions of the message types; `upcasts` lifts an event of a retired type to today's,
+    or to one of a retired type that another of them lifts further.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Aggregate(Struct, Generic[CommandT, StateT, EventT], frozen=True, kw_only=
     evolve: Callable[[StateT, EventT], StateT]
     commands: Any
     events: Any
-    upcasts: Mapping[type, Callable[[Any], EventT]] = {}
+    upcasts: Mapping[type, Callable[[Any], Any]] = {}
 
     def __post_init__(self) -> None:
         """Refuse a name that could not name a topic, a state that could be changed in place, unions without classes."""
