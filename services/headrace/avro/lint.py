@@ -28,7 +28,10 @@ def lint(contract: Contract) -> Iterator[str]:
     reserved = [name for name in RESERVED if own.count(name) > 1]
     for name in reserved:
         yield f"{contract.record}: {name!r} is the name of a part that composition adds: rename the field"
-    if reserved:
+    wrapped = list(_wrapped(contract.schema))
+    for inner in wrapped:
+        yield f"{contract.record}: not an Avro schema: write {json.dumps(inner)} without another type around it"
+    if reserved or wrapped:
         return
     try:
         fastavro.parse_schema(contract.schema)
@@ -94,11 +97,25 @@ def _walk(schema: Schema, known: dict[str, dict[str, Any]], space: str, above: t
     for key in ("items", "values"):
         if key in schema and _is_empty(schema[key], known, space):
             yield f"{schema['type']} of something that takes no bytes: five bytes could ask for millions"
-    inner = [field["type"] for field in schema.get("fields", ())] + [
-        schema[k] for k in ("items", "values") if k in schema
-    ]
-    for child in inner:
+    for child in _inside(schema):
         yield from _walk(child, known, space, (*above, name))
+
+
+def _wrapped(schema: Schema) -> Iterator[Schema]:
+    """What stands as the type of a type, which some parsers take and others do not."""
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from _wrapped(branch)
+    elif isinstance(schema, dict):
+        if isinstance(schema["type"], (dict, list)):
+            yield schema["type"]
+        for child in _inside(schema):
+            yield from _wrapped(child)
+
+
+def _inside(schema: dict[str, Any]) -> list[Schema]:
+    several = [schema[key] for key in ("items", "values") if key in schema]
+    return [*(field["type"] for field in schema.get("fields", ())), *several]
 
 
 def _wrong_defaults(known: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from headrace.kernel.errors import Misconfigured
 
 KINDS = ("command", "event", "state")
 ENVELOPE_KINDS = ("command_meta", "event_meta", "outcome", "command")
+MOST_LEVELS = 100
 FILE_NAME = re.compile(r"(?P<name>[A-Z][A-Za-z0-9]*)\.v(?P<version>[1-9][0-9]*)\.avsc")
 
 
@@ -50,7 +51,7 @@ def _text_of(path: Path) -> str:
 
 
 def lock(parts: list[Part], before: Catalogue) -> Catalogue:
-    """The contracts that were locked before, and after them what the newest parts make that is new."""
+    """The contracts that were locked before, and what the newest parts make, which is the newest of each record."""
     contracts = list(before.contracts)
     for contract in newest_contracts(parts):
         same_id = before.by_id.get(contract.id)
@@ -62,6 +63,10 @@ def lock(parts: list[Part], before: Catalogue) -> Catalogue:
                 f"{contract.record} in {contract.domain} would get the id of {same_id.record} in {same_id.domain}: "
                 f"give it another name or namespace"
             )
+        elif before.newest[contract.domain, contract.name] is not same_id:
+            # The newest part says what an older one said: that contract, under the id that it has, counts again.
+            contracts.remove(same_id)
+            contracts.append(same_id)
     return Catalogue(contracts)
 
 
@@ -78,14 +83,18 @@ def newest_contracts(parts: list[Part]) -> list[Contract]:
 
 def problems_with(parts: list[Part], locked: Catalogue) -> list[str]:
     """What differs between the part files and the lock file, a line each."""
+    newest = {key: contract.id for key, contract in locked.newest.items()}
     found = [
         f"{contract.record} is not locked as its part files say: run `headrace schemas lock`"
         for contract in newest_contracts(parts)
-        if contract.id not in locked.by_id
+        if newest.get((contract.domain, contract.name)) != contract.id
     ]
-    for contract in locked.contracts:
-        found += _changes(contract, parts)
-    return list(dict.fromkeys(found))
+    return found + changed_afterwards(parts, locked)
+
+
+def changed_afterwards(parts: list[Part], locked: Catalogue) -> list[str]:
+    """What was changed in the lock file and in the parts that it was made of, a line each: nothing is locked then."""
+    return list(dict.fromkeys(line for contract in locked.contracts for line in _changes(contract, parts)))
 
 
 def _changes(contract: Contract, parts: list[Part]) -> list[str]:
@@ -147,13 +156,29 @@ def _part(domain: str, file_name: str, text: str, path: str) -> Part:
     matched = FILE_NAME.fullmatch(file_name)
     if not matched:
         raise Misconfigured(f"{path}: name it <Record>.v<N>.avsc")
-    try:
-        schema = json.loads(text)
-    except ValueError as error:
-        raise Misconfigured(f"{path}: not JSON: {error}") from error
+    schema = _parsed(text, path)
     kinds = ENVELOPE_KINDS if domain == ENVELOPE else KINDS
     if not isinstance(schema, dict) or schema.get("type") != "record" or schema.get("kind") not in kinds:
         raise Misconfigured(f'{path}: a part is a record with a "kind" of {", ".join(kinds)}')
     if schema.get("name") != matched["name"]:
         raise Misconfigured(f"{path}: the file is named {matched['name']}, its record {schema.get('name')!r}")
     return Part(domain, schema["kind"], int(matched["version"]), schema, path)
+
+
+def _parsed(text: str, path: str) -> Any:
+    """The JSON in a part file, if it is not so deep that whoever walks it would run out of stack."""
+    try:
+        schema = json.loads(text)
+        is_deep = _depth(schema) > MOST_LEVELS
+    except RecursionError:
+        is_deep = True
+    except ValueError as error:
+        raise Misconfigured(f"{path}: not JSON: {error}") from error
+    if is_deep:
+        raise Misconfigured(f"{path}: nested deeper than {MOST_LEVELS} levels of JSON: flatten it")
+    return schema
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)

@@ -11,8 +11,8 @@ from rich.table import Table
 from headrace.avro.agreement import disagreements
 from headrace.avro.contract import LOCK_FILE, Catalogue, Contract, read_lock, write_lock
 from headrace.avro.generated import generated_source
+from headrace.avro.lock import changed_afterwards, problems_with, read_parts
 from headrace.avro.lock import lock as lock_parts
-from headrace.avro.lock import problems_with, read_parts
 from headrace.avro.registering import Registered, registered
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.kernel.app import App
@@ -27,7 +27,9 @@ def lock(app_path: AppPath = SHIPPED) -> None:
     """Compose the newest parts, give what is new its id, and write the lock file."""
     folder = read_settings().schemas
     before = read_lock(folder) if (folder / LOCK_FILE).exists() else Catalogue([])
-    after = lock_parts(read_parts(folder), before)
+    parts = read_parts(folder)
+    _refuse(app_path, changed_afterwards(parts, before))
+    after = lock_parts(parts, before)
     _refuse(app_path, _unsound(app_path, after))
     write_lock(folder, after)
     typer.echo(f"{len(after.contracts)} contracts locked, {len(after.contracts) - len(before.contracts)} of them new")
@@ -127,8 +129,8 @@ def _unsound(app_path: str, catalogue: Catalogue) -> list[str]:
         from headrace.avro.lint import incompatibilities, lint  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise Misconfigured(f"{error.name} is missing: pip install 'headrace[schemas]'") from error
-    return [
-        *(problem for contract in catalogue.newest.values() for problem in lint(contract)),
+    # What is no sound schema by itself cannot be compared with others, nor with a class.
+    return [problem for contract in catalogue.newest.values() for problem in lint(contract)] or [
         *incompatibilities(catalogue),
         *disagreements(load_app(app_path), catalogue),
     ]
