@@ -218,6 +218,14 @@ def test_a_schema_id_depends_on_everything_but_documentation() -> None:
     assert len({schema_id(each) for each in [schema, *others]}) == 5
 
 
+def test_a_default_may_hold_something_called_doc() -> None:
+    texts = {"type": "map", "values": {"type": "string", "doc": "a line"}}
+    one, two = ({"type": "record", "name": "R", "fields": [field("m", texts, default={"doc": doc})]} for doc in "ab")
+    assert schema_id(one) != schema_id(two)
+    undocumented = {"type": "map", "values": {"type": "string"}}
+    assert schema_id(one) == schema_id(one | {"fields": [field("m", undocumented, default={"doc": "a"}, doc="it")]})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [

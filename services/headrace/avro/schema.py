@@ -79,11 +79,13 @@ def canonical(schema: Schema) -> str:
 
 
 def _without_doc(schema: Schema) -> Schema:
+    """Without the documentation of types and fields: elsewhere, as in the default of a map, `doc` is like any other."""
     if isinstance(schema, list):
-        return [_without_doc(branch) for branch in schema]
-    if isinstance(schema, dict):
-        return {key: _without_doc(value) for key, value in schema.items() if key != "doc"}
-    return schema
+        return [_without_doc(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "doc"}
+    return kept | {key: _without_doc(kept[key]) for key in ("type", "fields", "items", "values") if key in kept}
 
 
 def _inner(schema: dict[str, Any]) -> Iterator[Schema]:
