@@ -15,6 +15,7 @@ from headrace.avro.functions import Functions
 from headrace.avro.guard import as_wanted, as_written
 from headrace.avro.schema import Schema
 from headrace.avro.straight import NotStraight, Piece
+from headrace.avro.straight.stand_in import stand_in_for
 
 NATIVE: Final = (bytes, date)
 
@@ -125,14 +126,25 @@ def _reader_of_one(functions: Functions, writer: Schema, kind: type, wanted: Sch
         except NotStraight:
             pass
     written, resolved = as_written(writer), wanted and as_wanted(wanted)
+    check = _checker_of(functions, writer) if wanted is not None else None
 
     def read(frame: bytes, at: int) -> tuple[Any, int]:
+        if check is not None:
+            check(frame, at)
         source = BytesIO(frame)
         source.seek(at)
         value: Any = msgspec.convert(schemaless_reader(source, written, resolved), kind)
         return value, source.tell()
 
     return read
+
+
+def _checker_of(functions: Functions, writer: Schema) -> ReaderOfOne | None:
+    """What refuses bytes that fastavro takes, as numbers of more than 64 bits: older records are no less sound."""
+    try:
+        return functions.reader_for(writer, stand_in_for(writer))
+    except NotStraight:
+        return None
 
 
 def _writer(functions: Functions, pieces: Pieces, prefix: bytes, ready: str = "") -> Callable[..., bytes]:
