@@ -64,7 +64,7 @@ def tables(connection: Connection) -> set[str]:
 
 def test_an_empty_database_gets_our_tables_and_the_views(settings: Settings, connection: Connection) -> None:
     done = migrate(APP, settings)
-    assert done == ["tables of Headrace: none → 0005", "view strokes: version 1 in schema strokes_v1"]
+    assert done == ["tables of Headrace: none → 0006", "view strokes: version 1 in schema strokes_v1"]
     ours = {f"headrace.{name}" for name in OURS}
     assert tables(connection) == ours | {"strokes_v1.strokes", "public.strokes"}
     refuse_unmigrated(connection, APP.views)
@@ -80,7 +80,7 @@ def test_a_second_time_there_is_nothing_to_do(settings: Settings, connection: Co
 
 BEFORE_CHAINS = """
     DROP TABLE headrace.audit, headrace.audit_checkpoints, headrace.chains;
-    DROP FUNCTION headrace.refuse_change;
+    DROP FUNCTION headrace.refuse_change CASCADE;
     ALTER TABLE headrace.journal DROP COLUMN link, DROP COLUMN hash;
     UPDATE headrace.migrations SET version_num = '0003';
     INSERT INTO headrace.journal (topic, partition, "offset", aggregate_id, version, record_type, logged_at, record)
@@ -95,7 +95,7 @@ def test_rows_that_are_older_than_the_chains_stay_outside_and_it_is_said(
     connection.execute(BEFORE_CHAINS)
     connection.commit()
     assert migrate(APP, settings) == [
-        "tables of Headrace: 0003 → 0005",
+        "tables of Headrace: 0003 → 0006",
         "the journal's hash chains begin behind the 5 rows that it has: those are in none",
     ]
     chains = "SELECT topic, partition, starts_at, unchained, length, head FROM headrace.chains ORDER BY partition"
@@ -112,11 +112,12 @@ def test_a_row_outside_of_the_chain_is_refused_from_then_on(settings: Settings, 
         connection.execute("\n".join(insert).encode())
 
 
-def test_the_audit_is_append_only(settings: Settings, connection: Connection) -> None:
+@pytest.mark.parametrize("table", ["audit", "audit_checkpoints", "journal"])
+def test_what_is_kept_for_good_is_append_only(table: str, settings: Settings, connection: Connection) -> None:
     migrate(APP, settings)
-    for change in ("UPDATE headrace.audit SET actor = 'x'", "DELETE FROM headrace.audit", "TRUNCATE headrace.audit"):
-        with pytest.raises(psycopg.errors.RaiseException, match=r"headrace\.audit is append-only"):
-            connection.execute(change.encode())
+    for change in ("UPDATE headrace.{} SET partition = 9", "DELETE FROM headrace.{}", "TRUNCATE headrace.{}"):
+        with pytest.raises(psycopg.errors.RaiseException, match=rf"headrace\.{table} is append-only"):
+            connection.execute(change.format(table).encode())
         connection.rollback()
 
 
@@ -138,7 +139,7 @@ def test_several_may_migrate_at_once(settings: Settings, connection: Connection)
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == ["tables of Headrace: none → 0005", "view strokes: version 1 in schema strokes_v1"]
+    assert sorted(done) == ["tables of Headrace: none → 0006", "view strokes: version 1 in schema strokes_v1"]
     refuse_unmigrated(connection, APP.views)
 
 

@@ -150,6 +150,8 @@ def test_a_verification_beside_services_that_write_finds_nothing(shop: Running) 
     shop.start("handler", "handle", "orders", HEADRACE_BATCH_SIZE="10")
     for name in ("audit", "journal"):
         shop.start(name, "project", name, HEADRACE_BATCH_SIZE="7")
+    claimed = "SELECT count(*) FROM headrace.checkpoints WHERE topic = 'orders.events'"
+    shop.wait(lambda: shop.rows(claimed) == [(PARTITIONS,)], "the journal has begun")
     looked: list[int] = []
     sent = 0
 

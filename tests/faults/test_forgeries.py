@@ -264,6 +264,43 @@ def test_a_head_or_a_checkpoint_that_is_gone_is_told(url: str, forger: Forger) -
     assert findings[2].what.endswith(", its checkpoint says; it has no chain")
 
 
+def take_away(forger: Forger, table: str, topic: str, partition: int | None = None) -> None:
+    """All that a projector had of a topic, or of one partition: rows, chains, checkpoints."""
+    for name in (table, "chains", "checkpoints"):
+        forger.do(
+            f"DELETE FROM headrace.{name} WHERE topic = %s AND partition = coalesce(%s, partition)"
+            + (" AND projector = %s" if name == "checkpoints" else " AND %s <> ''"),
+            *(topic, partition, table),
+        )
+
+
+@pytest.mark.parametrize("partition", [None, 1])
+@pytest.mark.parametrize(
+    ("table", "topic", "other"), [("journal", EVENTS, OUTCOMES), ("audit", OUTCOMES, EVENTS)], ids=["journal", "audit"]
+)
+def test_rows_that_are_gone_with_their_chains_and_checkpoints_are_missed_by_the_other_table(
+    url: str, forger: Forger, table: str, topic: str, other: str, partition: int | None
+) -> None:
+    if table == "audit":  # of another aggregate, or nothing would tell that it ever was in use
+        forger.do("INSERT INTO headrace.checkpoints SELECT 'audit', 'other.outcomes', 0, 0, -1, now(), 'ann'")
+    take_away(forger, table, topic, partition)
+    findings = verified(url).findings
+    expected = range(4) if partition is None else [partition]
+    assert named(findings) == [(topic, number, None, None, None, "removed") for number in expected]
+    assert [it.what for it in findings] == [
+        f"{other}[{number}] tells of its rows, and the {table} has neither rows nor a checkpoint of it: removed, or "
+        f"never projected"
+        for number in expected
+    ]
+
+
+def test_a_journal_without_any_audit_is_compared_with_nothing_and_it_is_said(url: str, forger: Forger) -> None:
+    take_away(forger, "audit", OUTCOMES)
+    report = verified(url)
+    assert report.findings == []
+    assert report.notes == ["there is no audit at all: nothing tells which commands led to the events"]
+
+
 def audit(history: Running, url: str, *arguments: str) -> tuple[int, str, str]:
     """Run `headrace audit` on a copy of the history."""
     done = history.headrace("audit", *arguments, env={"DATABASE_URL": url})

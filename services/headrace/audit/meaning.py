@@ -15,6 +15,9 @@ from headrace.kernel.app import AUDIT
 POSITIONS: Final = """
     SELECT topic, partition, next_offset, command_offset FROM headrace.checkpoints WHERE projector = %s"""
 
+LED_TO_EVENTS: Final = """
+    SELECT DISTINCT topic, partition FROM headrace.audit WHERE result = 'accepted' AND NOT repeated AND events > 0"""
+
 VERSIONS: Final = """
     SELECT partition, "offset", aggregate_id, version, before, below FROM (
         SELECT partition, "offset", aggregate_id, version,
@@ -79,6 +82,24 @@ def positions(tables: Tables, projector: str, heads: dict[Place, Head]) -> Itera
         if command_offset >= 0:
             what = f"the {projector} holds all below offset {next_offset}, its checkpoint says; it has no chain"
             yield Finding(*place, None, None, None, REMOVED, what)
+
+
+def begun(tables: Tables, projector: str) -> set[Place]:
+    """The partitions of which a projector has a checkpoint, which it has before its first row."""
+    return {(topic, partition) for topic, partition, *_ in tables.ask(POSITIONS, [projector])}
+
+
+def leading_to_events(tables: Tables) -> list[Place]:
+    """The partitions whose outcomes tell of events."""
+    return [(topic, partition) for topic, partition in tables.ask(LED_TO_EVENTS)]
+
+
+def missing(projector: str, known: set[Place], told: dict[Place, Place]) -> Iterator[Finding]:
+    """Partitions of which a projector has nothing at all, by those of the other's that tell of its rows."""
+    for place in sorted(told.keys() - known):
+        topic, partition = told[place]
+        what = f"{topic}[{partition}] tells of its rows, and the {projector} has neither rows nor a checkpoint of it"
+        yield Finding(*place, None, None, None, REMOVED, f"{what}: removed, or never projected")
 
 
 def versions(tables: Tables, topic: str) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from headrace.audit.chain import Head, beginning
 from headrace.audit.checkpoints import EVENTS, OUTCOMES
 from headrace.audit.evidence import Evidence
 from headrace.audit.findings import CHANGED, REMOVED, REWRITTEN, Finding, Pin
-from headrace.audit.meaning import events_and_outcomes, positions, versions
+from headrace.audit.meaning import begun, events_and_outcomes, leading_to_events, missing, positions, versions
 from headrace.audit.tables import Tables
 from headrace.audit.walk import Walk
 from headrace.kafka.consumer import Place
@@ -52,8 +52,14 @@ def verify_history(tables: Tables, evidence: Evidence | None = None) -> Report:
     pins = said.pins
     chains: list[Walked] = []
     findings: list[Finding] = list(said.findings)
+    notes: list[str] = list(said.notes)
     heads = tables.chains()
-    for table, projector, suffix in ((JOURNAL_TABLE, JOURNAL, EVENTS), (AUDIT_TABLE, AUDIT, OUTCOMES)):
+    outcomes = {(_swapped(topic), number): (topic, number) for topic, number in leading_to_events(tables)}
+    events = {(_swapped(topic), number): (topic, number) for topic, number in tables.places(JOURNAL_TABLE)}
+    for table, projector, suffix, told in (
+        (JOURNAL_TABLE, JOURNAL, EVENTS, outcomes),
+        (AUDIT_TABLE, AUDIT, OUTCOMES, events),
+    ):
         its_heads = {place: head for place, head in heads.items() if place[0].endswith(suffix)}
         its_pins = {place: pinned for place, pinned in pins.items() if place[0].endswith(suffix)}
         places = sorted({*tables.places(table), *its_heads, *its_pins})
@@ -62,11 +68,23 @@ def verify_history(tables: Tables, evidence: Evidence | None = None) -> Report:
             chains.append(walked)
             findings += found
         findings += positions(tables, projector, its_heads)
+        known = begun(tables, projector) | set(places)
+        if told and not known and projector == AUDIT:
+            notes.append("there is no audit at all: nothing tells which commands led to the events")
+        else:
+            findings += missing(projector, known, told)
         if table is JOURNAL_TABLE:
-            for topic in sorted({topic for topic, _ in places}):
+            for topic in sorted({topic for topic, _ in (*places, *told)}):
                 findings += versions(tables, topic)
-                findings += events_and_outcomes(tables, topic, topic.removesuffix(EVENTS) + OUTCOMES)
-    return Report(chains, findings, said.notes)
+                findings += events_and_outcomes(tables, topic, _swapped(topic))
+    return Report(chains, findings, notes)
+
+
+def _swapped(topic: str) -> str:
+    """The topic of the events that a topic's outcomes tell of, or the other way round."""
+    if topic.endswith(OUTCOMES):
+        return topic.removesuffix(OUTCOMES) + EVENTS
+    return topic.removesuffix(EVENTS) + OUTCOMES
 
 
 def _walk(
