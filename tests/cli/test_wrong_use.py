@@ -126,6 +126,28 @@ def test_a_domain_that_cannot_be_written_leaves_nothing(call: Call, tmp_path: Pa
     assert not list(tmp_path.rglob("*.py"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a/x.jsonl", "a/x.jsonl"], "a/x.jsonl is named twice: a file is read once"),
+        (["a/x.jsonl", "a/../a/x.jsonl", "--format", "retail"], "a/x.jsonl is named twice: a file is read once"),
+        (["a/x.jsonl", "b/x.jsonl"], "several files are called x.jsonl, and ids follow from that name: name them "),
+        (["a/x.jsonl", "b/y.jsonl"], "no such file: b/y.jsonl"),
+        (["a/x.jsonl", "--format", "retail", "--source", "till"], "--source: ids of retail orders follow from the "),
+    ],
+    ids=str,
+)
+def test_files_whose_commands_would_be_taken_for_each_other_are_not_imported(
+    call: Call, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.jsonl").touch()
+    code, line = call("import", *arguments)
+    assert code == 2
+    assert line.startswith(f"headrace: {said}")
+
+
 def test_a_key_whose_public_half_is_there_is_not_written(call: Call, tmp_path: Path) -> None:
     (tmp_path / "k.pem.pub").write_text("keep")
     code, said = call("audit", "key", "k.pem")

@@ -71,3 +71,38 @@ def test_an_imported_command_that_no_handler_would_take_is_reported_and_the_rest
     assert code == 1
     assert said.startswith("sent 1 commands: 1 CancelOrder\nreported 1 lines: 1 too large\n")
     assert "\norders o-1: this CancelOrder is too large: 1000" in said
+
+
+def test_a_deposit_of_another_file_is_another_deposit_and_of_the_same_file_the_same(
+    bank: Running, tmp_path: Path
+) -> None:
+    bank.start("handler", "handle", "accounts")
+    lines = [
+        {"type": "OpenAccount", "fields": {"owner": "Ann", "currency": "GBP"}},
+        {"type": "DepositMoney", "fields": {"amount": 100, "currency": "GBP", "reference": "salary"}},
+    ]
+    first, second = [json.dumps({"aggregate": "accounts", "id": "ann", **line}) for line in lines]
+    for name, content in (("monday", f"{first}\n{second}"), ("tuesday", second)):
+        (tmp_path / name).write_text(content)
+    for name in ("monday", "tuesday", "monday", "tuesday"):
+        assert call(bank, "import", str(tmp_path / name))[0] == 0
+    bank.wait(lambda: len(bank.read("accounts.outcomes")) == 6, "all are answered")
+    assert len(bank.read("accounts.events")) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "expected"),
+    [
+        ("", [], 0),
+        ("{", [], 1),
+        ('{\n{"aggregate": "orders", "type": "DeliverOrder", "id": "o-1"}', [], 0),
+        ("InvoiceNo;StockCode", ["--format", "retail"], 1),
+    ],
+    ids=["an empty file", "no command", "a command and a line that is none", "wrong columns"],
+)
+def test_a_file_of_which_nothing_can_be_sent_is_exit_code_1(
+    shop: Running, tmp_path: Path, content: str, arguments: list[str], expected: int
+) -> None:
+    (tmp_path / "c.jsonl").write_text(content)
+    code, said = call(shop, "import", str(tmp_path / "c.jsonl"), *arguments)
+    assert (code, said.count(":1: ")) == (expected, bool(content)), said

@@ -10,7 +10,7 @@ import pytest
 
 from headrace.app import app
 from headrace.importing.imported import Asked, Imported, Reported
-from headrace.importing.json_lines import read_json_lines
+from headrace.importing.json_lines import Known, read_json_lines
 from headrace.orders.commands import CreateOrder, DeliverOrder, PayOrder
 from headrace.orders.events import Line
 
@@ -27,10 +27,10 @@ CREATE = {"aggregate": "orders", "type": "CreateOrder", "id": "536365", "fields"
 AN_ID = "0b6f0d1e-6d53-4d5c-8f5e-0d7b9f4c5a11"
 
 
-def read(*lines: dict[str, Any] | bytes) -> list[Imported]:
+def read(*lines: dict[str, Any] | bytes, file: str = "in.jsonl", known: Known | None = None) -> list[Imported]:
     """What comes of a file with these lines."""
     raw = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
-    return list(read_json_lines(app, "in.jsonl", BytesIO(b"\n".join(raw))))
+    return list(read_json_lines(app, file, BytesIO(b"\n".join(raw)), known))
 
 
 def asked(*lines: dict[str, Any] | bytes) -> list[Asked]:
@@ -87,6 +87,33 @@ def test_what_a_file_says_twice_is_asked_twice() -> None:
     assert first.meta.command_id != second.meta.command_id
 
 
+def ids(*lines: dict[str, Any] | bytes, file: str = "in.jsonl", known: Known | None = None) -> list[str]:
+    return [it.meta.command_id for it in read(*lines, file=file, known=known) if isinstance(it, Asked)]
+
+
+def test_the_same_line_of_another_file_is_another_command_in_one_call_and_in_two() -> None:
+    both = Known()
+    assert ids(PAY, known=both) != ids(PAY, file="tuesday.jsonl", known=both)
+    assert ids(PAY) != ids(PAY, file="tuesday.jsonl")
+    assert ids(PAY, file="there/in.jsonl") == ids(PAY)
+
+
+def test_files_of_one_source_are_read_like_one_file_whatever_they_are_called() -> None:
+    source = Known("till 4")
+    first, second = (ids(PAY, file=name, known=source) for name in ("monday.jsonl", "tuesday.jsonl"))
+    assert [*first, *second] == ids(PAY, PAY, known=Known("till 4"))
+    assert first != ids(PAY, known=Known("till 5"))
+
+
+def test_a_line_with_an_id_of_its_own_keeps_it_wherever_it_comes_from() -> None:
+    known = Known()
+    line = {**PAY, "command_id": AN_ID}
+    assert ids(line, known=known) == ids(line, file="tuesday.jsonl", known=known) == [AN_ID]
+    [report] = read({**line, "id": "536366"}, file="tuesday.jsonl", known=known)
+    assert isinstance(report, Reported)
+    assert (report.file, report.reason) == ("tuesday.jsonl", "command_id used before")
+
+
 def test_the_derived_id_depends_on_the_content_and_not_on_how_it_is_written() -> None:
     turned = {name: PAY[name] for name in reversed(PAY)}
     assert asked(turned, CREATE) == asked(json.dumps(PAY, indent=None, separators=(" ,", " : ")).encode(), CREATE)
@@ -95,7 +122,7 @@ def test_the_derived_id_depends_on_the_content_and_not_on_how_it_is_written() ->
 
 
 def test_derived_ids_are_those_of_yesterday() -> None:
-    assert asked(PAY)[0].meta.command_id == "800e3619-2363-5d7b-9f8b-cb562cc15dea"
+    assert asked(PAY)[0].meta.command_id == "f0e85871-5f50-5893-b465-f80a92d64cb0"
 
 
 def test_a_command_that_a_file_repeats_under_its_id_is_a_resend() -> None:
@@ -128,6 +155,8 @@ BROKEN: list[tuple[str, dict[str, Any] | bytes, str, str]] = [
     ("a number of endless digits", b'{"id": ' + b"9" * 5000 + b"}", "bad JSON", "digits"),
     ("endless brackets", b"[" * 100_000, "bad JSON", "recursion"),
     ("half of a surrogate pair", {**PAY, "fields": {**FIELDS, "payment_id": "\ud800"}}, "bad JSON", "surrogate"),
+    ("half of a pair in who asks", {**PAY, "actor": "\ud800"}, "bad JSON", "surrogate"),
+    ("half of a pair in a cause", {**PAY, "causation_id": "\udc00"}, "bad JSON", "surrogate"),
     ("not UTF-8", b'{"id": "\xff"}', "not UTF-8", "byte 0xff at 9"),
     ("no object", b"[1, 2]", "not a command line", "Expected `object`, got `array`"),
     ("no aggregate", without(PAY, "aggregate"), "not a command line", "missing required field `aggregate`"),

@@ -22,10 +22,10 @@ LANTERN = "536365,71053,WHITE METAL LANTERN,8,2010-12-01 08:26:00,3.39,17850.0,U
 UNION = "536366,22633,HAND WARMER UNION JACK,6,2010-12-01 08:28:00,1.85,,United Kingdom"
 
 
-def read(*lines: str | bytes, header: str = HEADER) -> list[Imported]:
+def read(*lines: str | bytes, header: str = HEADER, seen: dict[str, str] | None = None) -> list[Imported]:
     """What comes of a file with these lines under the header."""
     raw = [line.encode() if isinstance(line, str) else line for line in (header, *lines)]
-    return list(read_invoices("in.csv", BytesIO(b"\n".join(raw) + b"\n")))
+    return list(read_invoices("in.csv", BytesIO(b"\n".join(raw) + b"\n"), seen))
 
 
 def created(found: list[Imported]) -> dict[str, CreateOrder]:
@@ -121,6 +121,22 @@ def test_a_credit_note_is_reported_once_at_its_first_line() -> None:
     assert [str(item) for item in found if isinstance(item, Reported)] == [
         "in.csv:2: invoice number is not all digits: 'C536379', lines of the invoice: 2"
     ]
+
+
+def test_an_invoice_that_goes_on_in_another_file_is_reported_there() -> None:
+    seen: dict[str, str] = {}
+    assert list(created(read(HEART, seen=seen))) == ["536365"]
+    found = read(UNION, LANTERN, LANTERN, seen=seen)
+    assert list(created(found)) == ["536366"]
+    assert [str(item) for item in found if isinstance(item, Reported)] == [
+        "in.csv:3: invoice was in another file before: 536365, lines of the invoice here: 2, and it began at in.csv:2"
+    ]
+
+
+def test_an_invoice_of_which_nothing_was_sold_before_is_an_order() -> None:
+    seen: dict[str, str] = {}
+    assert created(read(HEART.replace("2.55", "0.0"), seen=seen)) == {}
+    assert list(created(read(LANTERN, seen=seen))) == ["536365"]
 
 
 @pytest.mark.parametrize("name", ["", "53\u00b265", "A563185", "-536365"])

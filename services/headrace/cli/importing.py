@@ -1,7 +1,7 @@
 """`headrace import`: files into commands."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +12,8 @@ from headrace.avro.codec import Unencodable
 from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.client import CommandClient
-from headrace.importing.imported import Imported, Reported
-from headrace.importing.json_lines import read_json_lines
+from headrace.importing.imported import Asked, Imported, Reported
+from headrace.importing.json_lines import Known, read_json_lines
 from headrace.importing.retail import lifecycle, read_invoices
 from headrace.kafka.clients import admin_client
 from headrace.kafka.topics import refuse_other_topics
@@ -32,53 +32,103 @@ class Format(StrEnum):
 def import_files(
     files: Annotated[list[Path], typer.Argument(help="Files to read, in this order.")],
     file_format: Annotated[Format, typer.Option("--format", help="What they hold.")] = Format.jsonl,
+    source: Annotated[
+        str | None, typer.Option(help="jsonl: what ids are derived from, with the lines; without it, the file's name.")
+    ] = None,
     steps: Annotated[bool, typer.Option(help="retail: also pay, ship and deliver each order.")] = False,
-    strict: Annotated[bool, typer.Option(help="Exit with 1 when anything was reported.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Exit with 1 when anything was reported, not only when a file had nothing to send.")
+    ] = False,
     app_path: AppPath = SHIPPED,
     as_json: AsJson = False,
 ) -> None:
     """Send the commands that files hold; what is no command is reported with file, line and reason.
 
-    Command ids follow from the source, so importing the same file again changes nothing.
+    Command ids follow from source and line, or from invoice and step: the same file again is a resend, without effect,
+    within the window in which ids are remembered (HEADRACE_DEDUP_WINDOW_S). After it, only the domain's own rules know
+    it again: orders have such rules, but a deposit or a withdrawal is made a second time.
     """
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing:
-        raise Misconfigured(f"no such file: {', '.join(missing)}")
+    _refuse_files(files, file_format, source)
     settings, app = read_settings(), load_app(app_path)
     refuse_other_topics(admin_client(settings), app.aggregates, settings)
     client = CommandClient(open_codec(app, settings), settings)
     sent: Counter[str] = Counter()
     reported: Counter[str] = Counter()
-    for entry in _entries(app, files, file_format):
-        if isinstance(entry, Reported):
-            reported[entry.reason] += 1
-            typer.echo(str(entry), err=True)
-            continue
-        for asked in [entry, *lifecycle(entry)] if steps and file_format is Format.retail else [entry]:
-            try:
-                client.send(app.aggregate(asked.aggregate), asked.command, asked.meta)
-            except Unencodable as error:
-                reported["too large"] += 1
-                typer.echo(f"{asked.aggregate} {asked.meta.aggregate_id}: {error}", err=True)
-                continue
-            sent[type(asked.command).__name__] += 1
+    useless = False
+    for entries in _invoices(files, steps=steps) if file_format is Format.retail else _lines(app, files, source):
+        its_sent, its_reported = _send(client, app, entries)
+        useless |= bool(its_reported) and not its_sent
+        sent += its_sent
+        reported += its_reported
     client.flush()
     if as_json:
         print_json({"sent": sent, "reported": reported})
     else:
         typer.echo(f"sent {sent.total()} commands: {_counts(sent)}")
         typer.echo(f"reported {reported.total()} lines: {_counts(reported)}")
-    if strict and reported:
+    if useless or (strict and reported):
         raise typer.Exit(1)
 
 
-def _entries(app: App, files: list[Path], file_format: Format) -> Iterator[Imported]:
+def _refuse_files(files: list[Path], file_format: Format, source: str | None) -> None:
+    """`Misconfigured` for what would be lost or doubled without a word."""
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing:
+        raise Misconfigured(f"no such file: {', '.join(missing)}")
+    if source is not None and file_format is Format.retail:
+        raise Misconfigured("--source: ids of retail orders follow from the invoices' numbers alone: leave it out")
+    paths = [path.resolve() for path in files]
+    named = [path.name for path in files] if file_format is Format.jsonl and source is None else []
+    for path in files:
+        if paths.count(path.resolve()) > 1:
+            raise Misconfigured(f"{path} is named twice: a file is read once")
+        if named.count(path.name) > 1:
+            raise Misconfigured(
+                f"several files are called {path.name}, and ids follow from that name: name them otherwise, or import "
+                f"each by itself, with a --source of its own"
+            )
+
+
+def _lines(app: App, files: list[Path], source: str | None) -> Iterator[Iterator[Imported]]:
+    """What comes of each file, in turn."""
+    known = Known(source)
     for path in files:
         with path.open("rb") as stream:
-            if file_format is Format.retail:
-                yield from read_invoices(str(path), stream)
-            else:
-                yield from read_json_lines(app, str(path), stream)
+            yield read_json_lines(app, str(path), stream, known)
+
+
+def _invoices(files: list[Path], *, steps: bool) -> Iterator[Iterator[Imported]]:
+    """Likewise."""
+    seen: dict[str, str] = {}
+    for path in files:
+        with path.open("rb") as stream:
+            found = read_invoices(str(path), stream, seen)
+            yield _with_steps(found) if steps else found
+
+
+def _with_steps(entries: Iterable[Imported]) -> Iterator[Imported]:
+    for entry in entries:
+        yield entry
+        if isinstance(entry, Asked):
+            yield from lifecycle(entry)
+
+
+def _send(client: CommandClient, app: App, entries: Iterable[Imported]) -> tuple[Counter[str], Counter[str]]:
+    """Send what can be sent, and tell the rest; returns what was sent, by type, and what was not, by reason."""
+    sent, reported = Counter[str](), Counter[str]()
+    for entry in entries:
+        if isinstance(entry, Reported):
+            reported[entry.reason] += 1
+            typer.echo(str(entry), err=True)
+            continue
+        try:
+            client.send(app.aggregate(entry.aggregate), entry.command, entry.meta)
+        except Unencodable as error:
+            reported["too large"] += 1
+            typer.echo(f"{entry.aggregate} {entry.meta.aggregate_id}: {error}", err=True)
+        else:
+            sent[type(entry.command).__name__] += 1
+    return sent, reported
 
 
 def _counts(counter: Counter[str]) -> str:

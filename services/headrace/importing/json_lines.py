@@ -3,28 +3,28 @@
     {"aggregate": "orders", "type": "PayOrder", "id": "536365",
      "fields": {"payment_id": "p-1", "amount": 13912, "currency": "GBP"}}
 
-Optional beside these: command_id (a UUID; else it is derived from the line's content and from how often that content
-came before), expected_version, issued_at (milliseconds since 1970), actor, correlation_id, causation_id. Money is in
-minor units, a date is "2010-12-01". Blank lines are passed over; nothing else is passed over in silence.
+Optional beside these: command_id (a UUID; else it is derived from the source, the line's content and how often that
+content came before), expected_version, issued_at (milliseconds since 1970), actor, correlation_id, causation_id. Money
+is in minor units, a date is "2010-12-01". Blank lines are passed over; nothing else is passed over in silence.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
+from pathlib import PurePath
 from typing import Annotated, Any, BinaryIO, NoReturn
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
 
+from headrace.importing.fields import difference
 from headrace.importing.imported import Asked, Imported, Reported, Unusable, derived_id
 from headrace.importing.lines import text_lines
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import CommandMeta
-
-LONG = range(-(2**63), 2**63)
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -45,52 +45,59 @@ class CommandLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     causation_id: str | None = None
 
 
-def read_json_lines(app: App, file: str, stream: BinaryIO) -> Iterator[Imported]:
+class Known:
+    """The contents and command ids that came so far, from one file or from several in turn; some 200 bytes a line.
+
+    Ids are derived from `source`, so that a line means the same when its file comes again, and another command in
+    another file: without one the source is each file's own name, without folders.
+    """
+
+    def __init__(self, source: str | None = None) -> None:
+        self._source = source
+        self._times: Counter[bytes] = Counter()
+        self._bodies: dict[bytes, bytes] = {}
+
+    def derive(self, file: str, content: bytes) -> str:
+        """The id of a content, other at each time that it comes."""
+        source = PurePath(file).name if self._source is None else self._source
+        digest = blake2b(source.encode() + b"\0" + content, digest_size=16).digest()
+        self._times[digest] += 1
+        return derived_id("json-lines", digest.hex(), str(self._times[digest]))
+
+    def claim(self, command_id: str, body: bytes) -> None:
+        """Refuse an id that came with another body before."""
+        digest = blake2b(body, digest_size=16).digest()
+        if self._bodies.setdefault(UUID(command_id).bytes, digest) != digest:
+            raise Unusable("command_id used before", f"{command_id} came with another command earlier")
+
+
+def read_json_lines(app: App, file: str, stream: BinaryIO, known: Known | None = None) -> Iterator[Imported]:
     """The command of each line, or the report of why it has none; `file` is what reports call the stream.
 
-    Keeps some 200 bytes a line, to know contents and command ids again.
+    `known` is what came before, when other files did.
     """
-    known = _Known()
+    known = known or Known()
     for line in text_lines(file, stream):
         if isinstance(line, Reported):
             yield line
             continue
         number, text = line
         try:
-            yield _asked(app, known, text)
+            yield _asked(app, known, file, text)
         except Unusable as problem:
             yield Reported(file, number, problem.reason, problem.detail)
 
 
-class _Known:
-    """The contents and command ids that the file held so far."""
-
-    def __init__(self) -> None:
-        self._times: Counter[bytes] = Counter()
-        self._bodies: dict[bytes, bytes] = {}
-
-    def derive(self, content: bytes) -> str:
-        """The id of a content, other at each time that it comes."""
-        digest = blake2b(content, digest_size=16).digest()
-        self._times[digest] += 1
-        return derived_id("json-lines", digest.hex(), str(self._times[digest]))
-
-    def claim(self, command_id: str, body: bytes) -> None:
-        """Refuse an id that the file gave another body before."""
-        digest = blake2b(body, digest_size=16).digest()
-        if self._bodies.setdefault(UUID(command_id).bytes, digest) != digest:
-            raise Unusable("command_id used before", f"{command_id} came with another command earlier in the file")
-
-
-def _asked(app: App, known: _Known, text: str) -> Asked:
+def _asked(app: App, known: Known, file: str, text: str) -> Asked:
     raw, line = _parsed(text)
     command = _command(app, line)
     try:
         body = msgspec.json.encode([line.aggregate, line.id, line.type, command], order="sorted")
+        msgspec.json.encode([line.actor, line.correlation_id, line.causation_id])
     except UnicodeEncodeError as error:
         raise Unusable("bad JSON", "a text has half of a surrogate pair") from error
     content = json.dumps(raw, sort_keys=True).encode()
-    command_id = known.derive(content) if line.command_id is None else _checked_id(line.command_id)
+    command_id = known.derive(file, content) if line.command_id is None else _checked_id(line.command_id)
     known.claim(command_id, body)
     meta = CommandMeta(
         command_id=command_id,
@@ -139,25 +146,10 @@ def _command(app: App, line: CommandLine) -> Struct:
         command: Struct = msgspec.convert(line.fields, kinds[line.type])
     except msgspec.ValidationError as error:
         raise Unusable("wrong fields", f"{line.type}: {error}") from error
-    problem = _difference(line.fields, msgspec.to_builtins(command), "fields")
+    problem = difference(line.fields, msgspec.to_builtins(command), "fields")
     if problem:
         raise Unusable("wrong fields", f"{line.type}: {problem}")
     return command
-
-
-def _difference(given: Any, kept: Any, path: str) -> str:
-    """What the command did not take from the line, or what its record cannot hold; empty when all is well."""
-    if isinstance(kept, int) and kept not in LONG:
-        return f"{path} is out of the range of 64 bits"
-    if isinstance(given, dict) and isinstance(kept, dict):
-        unknown = [name for name in given if name not in kept]
-        if unknown:
-            return f"{path} has no {unknown[0]!r}"
-        return next(filter(None, (_difference(given[name], kept[name], f"{path}.{name}") for name in given)), "")
-    if isinstance(given, list) and isinstance(kept, list):
-        pairs = enumerate(zip(given, kept, strict=True))
-        return next(filter(None, (_difference(*pair, f"{path}[{place}]") for place, pair in pairs)), "")
-    return ""
 
 
 def _checked_id(command_id: str) -> str:

@@ -38,12 +38,14 @@ class Invoice(Struct):
     lines: list[Line] = []
 
 
-def read_invoices(file: str, stream: BinaryIO) -> Iterator[Imported]:
+def read_invoices(file: str, stream: BinaryIO, seen: dict[str, str] | None = None) -> Iterator[Imported]:
     """A CreateOrder for each order, in the order of their first lines, after the reports of single lines.
 
     The lines of an invoice may lie anywhere in the file, so the whole file is read, and kept, before the first order:
-    some 100 MB for the 540,000 lines of the full data set.
+    some 100 MB for the 540,000 lines of the full data set. `seen` says of each order where it began in an earlier file:
+    what this one adds to it is reported, since the order is asked for already.
     """
+    seen = {} if seen is None else seen
     rows = text_lines(file, stream)
     problem = _header_problem(file, next(rows, None))
     if problem:
@@ -60,7 +62,7 @@ def read_invoices(file: str, stream: BinaryIO) -> Iterator[Imported]:
         except Unusable as unusable:
             yield Reported(file, number, unusable.reason, unusable.detail)
     for name, invoice in invoices.items():
-        yield _imported(file, name, invoice)
+        yield _imported(file, name, invoice, seen)
 
 
 def lifecycle(created: Asked) -> list[Asked]:
@@ -121,13 +123,17 @@ def _enter(invoices: dict[str, Invoice], number: int, fields: list[str]) -> None
     invoice.lines.append(line)
 
 
-def _imported(file: str, name: str, invoice: Invoice) -> Imported:
+def _imported(file: str, name: str, invoice: Invoice, seen: dict[str, str]) -> Imported:
     if not _is_order(name):
         detail = f"{name!r}, lines of the invoice: {invoice.all_lines}"
         return Reported(file, invoice.first_line, "invoice number is not all digits", detail)
     if not invoice.lines:
         detail = f"{name}, lines of the invoice: {invoice.all_lines}"
         return Reported(file, invoice.first_line, "invoice has no line that can be sold", detail)
+    if name in seen:
+        detail = f"{name}, lines of the invoice here: {invoice.all_lines}, and it began at {seen[name]}"
+        return Reported(file, invoice.first_line, "invoice was in another file before", detail)
+    seen[name] = f"{file}:{invoice.first_line}"
     return _asked(name, CreateOrder(invoice.lines, CURRENCY, invoice.business_date, invoice.customer))
 
 
