@@ -74,12 +74,12 @@ class CommandClient:
                 return partition
 
     def flush(self) -> None:
-        """Wait until the brokers have every command; `Fault` says what they refused."""
+        """Wait until the brokers have every command; `Fault` says what they have refused since the last time."""
         waiting = self._producer.flush(DELIVERY_TIMEOUT_S)
-        if waiting or self._failed:
-            raise Fault(
-                f"{waiting + len(self._failed)} commands are not known to be delivered: {'; '.join(self._failed[:3])}"
-            )
+        failed = self._failed[:]
+        del self._failed[: len(failed)]  # in place: records on their way will note theirs in it
+        if waiting or failed:
+            raise Fault(f"{waiting + len(failed)} commands are not known to be delivered: {'; '.join(failed[:3])}")
 
     def take_note(self) -> None:
         """Learn what the brokers have taken since."""

@@ -4,16 +4,17 @@ import asyncio
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, murmur2
 
-from headrace.client import Client, Unanswered
+from headrace.client import Client, CommandClient, Unanswered
 from headrace.kernel.errors import Fault, Misconfigured
-from headrace.kernel.message import ACCEPTED, REFUSED, Outcome
+from headrace.kernel.message import ACCEPTED, REFUSED, CommandMeta, Outcome
 from headrace.orders.commands import CancelOrder, PayOrder
 from lifecycles import lifecycles
-from running import ROOT, Running
+from running import PARTITIONS, ROOT, Running
 
 pytestmark = pytest.mark.edge
 
@@ -76,6 +77,25 @@ def test_what_is_no_outcome_keeps_nobody_from_an_answer(shop: Running) -> None:
 def test_a_command_of_no_aggregate_is_refused(shop: Running) -> None:
     with Client(shop.app, shop.settings) as client, pytest.raises(Misconfigured, match="no command of any aggregate"):
         client.send("o-1", shop.settings)  # type: ignore[arg-type]
+
+
+def test_a_delivery_that_failed_is_told_once_and_later_ones_are_not_blamed_for_it(shop: Running) -> None:
+    astray = shop.settings.model_copy(update={"partitions": 2 * PARTITIONS})  # of which the topic has the first half
+    names = [f"o-{number}" for number in range(40)]
+    there, nowhere = (
+        next(name for name in names if (murmur2(name.encode(), astray.partitions) < PARTITIONS) is known)
+        for known in (True, False)
+    )
+    client = CommandClient(shop.codec, astray)
+
+    def send(name: str) -> None:
+        client.send(shop.app.aggregate("orders"), CREATE, CommandMeta(command_id=str(uuid4()), aggregate_id=name))
+        client.flush()
+
+    with pytest.raises(Fault, match="1 commands are not known to be delivered: Local: Unknown partition"):
+        send(nowhere)
+    send(there)
+    assert len(shop.read("orders.commands")) == 1
 
 
 def test_who_waits_when_a_client_is_closed_is_told(shop: Running) -> None:
