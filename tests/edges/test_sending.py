@@ -1,11 +1,14 @@
 """`headrace send` and `headrace tail` on a real broker: what others have written is shown as it is."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from headrace.orders.commands import CreateOrder
+from headrace.orders.events import Line
 from running import Running
 
 pytestmark = pytest.mark.edge
@@ -29,6 +32,16 @@ def test_texts_that_look_like_markup_are_shown_as_they_are(shop: Running) -> Non
     assert code == 0
     assert said.split(":", 1)[1].startswith("0 a[/x] OrderCreated {")
     assert '"sku":"[bold]A[/bold]","description":"see [/docs]"' in said
+
+
+def test_fields_that_a_terminal_would_obey_are_escaped(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.send("orders", ("o-1", CreateOrder([Line("\x9b2J\x7f\u202e", "Zoë", 1, 2)], "GBP", date(2026, 1, 5))))
+    shop.wait(lambda: len(shop.read("orders.events")) == 1, "it is answered")
+    for kind in ("events", "commands"):
+        code, said = call(shop, "tail", "orders", "--kind", kind, "--no-follow", "--from-beginning")
+        assert code == 0
+        assert r'"sku":"\x9b2J\x7f\u202e","description":"Zoë"' in said
 
 
 def test_a_long_key_and_one_that_a_terminal_would_obey_are_one_line_each(shop: Running) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from headrace.cli.options import AsJson, print_json
+from headrace.cli.options import AsJson, plain, print_json
 from headrace.kernel.errors import Misconfigured
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import refuse_unmigrated
@@ -112,6 +112,6 @@ def _print_report(report: "Report") -> None:
         typer.echo(note)
     for finding in report.findings:
         at = f" offset {finding.offset}" if finding.offset is not None else ""
-        of = f" ({finding.aggregate_id} version {finding.version})" if finding.aggregate_id is not None else ""
+        of = f" ({plain(finding.aggregate_id)} version {finding.version})" if finding.aggregate_id is not None else ""
         typer.echo(f"{finding.topic}[{finding.partition}]{at}{of}: {finding.kind}: {finding.what}")
     typer.echo(f"{len(report.findings)} findings" if report.findings else "nothing was rewritten")

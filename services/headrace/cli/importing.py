@@ -10,7 +10,7 @@ import typer
 
 from headrace.avro.codec import Unencodable
 from headrace.avro.ids import open_codec
-from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
+from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, plain, print_json
 from headrace.client import CommandClient
 from headrace.importing.imported import Asked, Imported, Reported
 from headrace.importing.json_lines import Known, read_json_lines
@@ -125,7 +125,7 @@ def _send(client: CommandClient, app: App, entries: Iterable[Imported]) -> tuple
             client.send(app.aggregate(entry.aggregate), entry.command, entry.meta)
         except Unencodable as error:
             reported["too large"] += 1
-            typer.echo(f"{entry.aggregate} {entry.meta.aggregate_id}: {error}", err=True)
+            typer.echo(plain(f"{entry.aggregate} {entry.meta.aggregate_id}: {error}"), err=True)
         else:
             sent[type(entry.command).__name__] += 1
     return sent, reported

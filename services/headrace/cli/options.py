@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 AppPath = Annotated[str, typer.Option("--app", help="The application, as module:attribute.", envvar="HEADRACE_APP")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 SHIPPED = "headrace.app:app"
+HARMLESS = "\N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+"""What is not printable to Python, and yet in ordinary texts."""
 WIDE = 4_000  # a key has 200 characters at most, a reason 1,000
 
 
@@ -63,6 +65,13 @@ def encode_json(value: Any) -> str:
     return msgspec.json.encode(value, enc_hook=str).decode()
 
 
+def plain(text: str) -> str:
+    """What others have written, on one line, with escapes for all that a terminal would obey or not show."""
+    return "".join(
+        char if char.isprintable() or char in HARMLESS else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
     """On a terminal what is too long goes on in the next line; elsewhere a row is a line, since keys are copied."""
     from rich.console import Console  # noqa: PLC0415 - see `postgres_errors`
@@ -77,7 +86,7 @@ def print_table(columns: tuple[str, ...], rows: list[list[Any]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(plain(str(value)) for value in row))
     console.print(table)
 
 

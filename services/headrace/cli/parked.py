@@ -22,6 +22,7 @@ from headrace.cli.options import (
     expected_errors,
     in_one_line,
     load_app,
+    plain,
     print_json,
 )
 from headrace.cli.parked_lists import print_listed
@@ -219,9 +220,9 @@ def _tell(done: dict[str, Any], *, as_json: bool) -> str:
     if as_json:
         print_json(done)
     elif result == STILL_PARKED:
-        typer.echo(f"headrace: {done['message']}", err=True)
+        typer.echo(f"headrace: {plain(done['message'])}", err=True)
     else:
-        typer.echo(done["message"])
+        typer.echo(plain(done["message"]))
     return result
 
 

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 from msgspec import to_builtins
-from rich.console import Console
-from rich.table import Table
 
-from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
+from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json, print_table
 from headrace.kernel.errors import Misconfigured
 from headrace.reactor.processes import open_processes
 from headrace.settings import read_settings
@@ -51,14 +49,12 @@ def list_processes(
     elif not found:
         typer.echo("no process is stuck" if stuck else "no process is open")
     else:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in ("process", "id", "version", "waits for", "for", "age"):
-            table.add_column(column, overflow="fold")
+        rows = []
         for process in found:
             age = f"{'over ' if process.is_older else ''}{_span(now - process.began_at)}"
             waits = _span(now - process.waits_since)
-            table.add_row(process.process, process.id, str(process.version), process.waits_for, waits, age)
-        Console(markup=False, highlight=False).print(table)
+            rows.append([process.process, process.id, process.version, process.waits_for, waits, age])
+        print_table(("process", "id", "version", "waits for", "for", "age"), rows)
     if stuck and found:
         raise typer.Exit(1)
 

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from msgspec import Struct, inspect, structs
 
 from headrace.avro.codec import Codec, Undecodable, Unencodable
 from headrace.avro.ids import open_codec
-from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
+from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, plain, print_json
 from headrace.client import Client, Unanswered
+from headrace.importing.fields import difference
 from headrace.kafka.clients import admin_client, reader_config
 from headrace.kafka.consumer import Record, headers_of
 from headrace.kafka.reading import high_watermarks
@@ -24,7 +26,9 @@ def send(
     aggregate: Annotated[str, typer.Argument(help="For example orders.")],
     command: Annotated[str, typer.Argument(help="For example PayOrder.")],
     aggregate_id: Annotated[str, typer.Option("--id", help="The aggregate's id, which is also the record's key.")],
-    field: Annotated[list[str] | None, typer.Option(help="name=value; a list or a record as JSON.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="name=value, once a field; a list or a record as JSON.")
+    ] = None,
     command_id: Annotated[str | None, typer.Option(help="A UUID; send the same again to resend.")] = None,
     expected_version: Annotated[int | None, typer.Option(help="Refuse unless the aggregate is at it.")] = None,
     actor: Annotated[str | None, typer.Option(help="Who asks.")] = None,
@@ -36,7 +40,7 @@ def send(
     settings = read_settings()
     app = load_app(app_path)
     target = app.aggregate(aggregate)
-    body = _command(target, command, dict(_assignment(text) for text in field or []))
+    body = _command(target, command, field or [])
     meta = CommandMeta(
         command_id=command_id or str(uuid.uuid4()),
         aggregate_id=aggregate_id,
@@ -124,37 +128,52 @@ def _print_record(codec: Codec, record: Record, *, as_json: bool) -> None:
         print_json(shown)
     else:
         name = shown.get("type", "?")
-        rest = msgspec.json.encode(shown.get("fields", shown)).decode()
+        rest = plain(msgspec.json.encode(shown.get("fields", shown)).decode())
         # What others have written is shown as it is: no markup, no wrapping, and nothing that a terminal obeys.
-        plain = key if key.isprintable() else repr(key)[1:-1]
-        typer.echo(f"{place['partition']}:{place['offset']} {plain} {typer.style(name, bold=True)} {rest}")
+        typer.echo(f"{place['partition']}:{place['offset']} {plain(key)} {typer.style(name, bold=True)} {rest}")
 
 
 def _headers(record: Record) -> dict[str, str]:
     return {name: value.decode(errors="replace") for name, value in headers_of(record.headers)}
 
 
-def _command(aggregate: Aggregate[Any, Any, Any], name: str, fields: dict[str, Any]) -> Any:
+def _command(aggregate: Aggregate[Any, Any, Any], name: str, given: list[str]) -> Struct:
     types = {kind.__name__: kind for kind in aggregate.command_types}
     if name not in types:
         raise Misconfigured(f"{aggregate.name} has no command {name!r}; it has: {', '.join(types)}")
-    known = [entry.name for entry in msgspec.structs.fields(types[name])]
-    unknown = [field for field in fields if field not in known]
-    if unknown:
-        raise Misconfigured(f"{name} has no field {', '.join(unknown)}; it has: {', '.join(known)}")
+    fields = _fields(name, types[name], given)
     try:
-        return msgspec.convert(fields, types[name], strict=False)
+        command: Struct = msgspec.convert(fields, types[name], strict=False)
     except msgspec.ValidationError as error:
         raise Misconfigured(f"{name}: {error}") from error
+    if problem := difference(fields, msgspec.to_builtins(command), name):
+        raise Misconfigured(f"--field: {problem}")
+    return command
 
 
-def _assignment(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise Misconfigured(f"--field {text!r}: write name=value")
-    if value[:1] in "[{":
-        try:
-            return name, msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
-            raise Misconfigured(f"--field {name}: not JSON: {error}") from error
-    return name, value
+def _fields(name: str, kind: type[Struct], given: list[str]) -> dict[str, Any]:
+    """The values by their fields; what begins like JSON is that, unless the field is a text."""
+    types = {entry.name: entry.type for entry in structs.fields(kind)}
+    fields: dict[str, Any] = {}
+    for text in given:
+        field, separator, value = text.partition("=")
+        if not separator:
+            raise Misconfigured(f"--field {text!r}: write name=value")
+        if field not in types:
+            raise Misconfigured(f"{name} has no field {field}; it has: {', '.join(types)}")
+        if field in fields:
+            raise Misconfigured(f"--field {field} comes twice: which is it?")
+        fields[field] = value
+        if value[:1] in ("[", "{") and not _is_text(types[field]):
+            try:
+                fields[field] = msgspec.json.decode(value)
+            except msgspec.DecodeError as error:
+                raise Misconfigured(f"--field {field}: not JSON: {error}") from error
+    return fields
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a field holds a text, or perhaps none, and nothing else."""
+    info = inspect.type_info(kind)
+    kinds = info.types if isinstance(info, inspect.UnionType) else (info,)
+    return all(isinstance(it, (inspect.StrType, inspect.NoneType)) for it in kinds)
