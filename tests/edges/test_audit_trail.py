@@ -160,6 +160,24 @@ def test_an_export_is_complete_as_json_lines_and_as_csv(
     assert (code, err) == (2, f"headrace: --output {path}: there is such a file; name another\n")
 
 
+def test_what_a_client_writes_forges_no_row_of_an_export_and_no_line_of_a_list(
+    connection: psycopg.Connection[Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    actors = ["eve\r2010-12-01T08:00:00.000Z,orders", "eve\n", "\x1b[2J\u202e", '"', "a,b"]
+    with connection.transaction(), connection.cursor() as cursor:
+        append(cursor, AUDIT_TABLE, [outcome(number, actor=actor) for number, actor in enumerate(actors)])
+    path = tmp_path / "trail.csv"
+    assert run(capsys, monkeypatch, "export", "--format", "csv", "--output", str(path))[0] == 0
+    with path.open(newline="", encoding="utf-8") as stream:
+        assert [row["actor"] for row in csv.DictReader(stream)] == actors
+    code, out, _ = run(capsys, monkeypatch, "list")
+    assert (code, len(out.splitlines())) == (0, 1 + len(actors))
+    assert r"\x1b[2J\u202e" in out
+
+
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize(
     ("arguments", "said"),

@@ -147,7 +147,8 @@ def _plain(value: Any) -> Any:
 
 
 def _write_csv(target: TextIO, rows: Iterable[dict[str, Any]]) -> None:
-    writer = csv.writer(target, lineterminator="\n")
+    # Of a text alone it would not quote a carriage return, at which most programs end a row.
+    writer = csv.writer(target, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["logged_at", "aggregate", *COLUMNS[1:]])
     writer.writerows(row.values() for row in rows)
 
