@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from headrace.scaffold.names import RESERVED_BY_SQL
 from running import Running, running
 from servers import Kafka
 
@@ -68,7 +70,7 @@ def test_a_scaffolded_domain_passes_its_tests_runs_and_is_verified(
         (["sheep"], "give the one another name with --singular"),
         (["gifts", "--singular", "class"], "a word of Python's own"),
         (["calendars", "--singular", "a b"], "a name is 1 to 60 lower-case letters"),
-        (["headrace", "--singular", "one"], "is a Python module already"),
+        (["json", "--singular", "one"], "is a Python module already"),
     ],
 )
 def test_a_name_that_would_not_work_is_refused_and_nothing_is_written(
@@ -78,6 +80,12 @@ def test_a_name_that_would_not_work_is_refused_and_nothing_is_written(
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_words_that_postgres_reserves_are_known(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        words = connection.execute("SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')").fetchall()
+    assert {word for (word,) in words} <= set(RESERVED_BY_SQL.split())
 
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:

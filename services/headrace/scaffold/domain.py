@@ -1,13 +1,12 @@
 """Writing a new domain into a folder: the text of `things`, with its names in the place of theirs."""
 
 import importlib.util
-import keyword
 import re
 from pathlib import Path
 from typing import Final
 
-from headrace.kernel.aggregate import refuse_bad_name
 from headrace.kernel.errors import Misconfigured
+from headrace.scaffold.names import class_of, refuse_names
 
 HERE: Final = Path(__file__).parent
 HOME: Final = "headrace.scaffold."
@@ -23,8 +22,8 @@ TEMPLATES: Final = {
 
 def write_domain(name: str, singular: str, folder: Path) -> list[Path]:
     """Write package, schemas and test of a domain; returns the files. `Misconfigured` rather than overwrite one."""
-    _refuse_bad_names(name, singular)
-    files = {folder / renamed(path, name, singular): HERE / template for template, path in TEMPLATES.items()}
+    refuse_names(name, singular, (_text(template) for template in TEMPLATES if template.endswith(".py")))
+    files = {folder / renamed(path, name, singular): template for template, path in TEMPLATES.items()}
     there = [str(path) for path in files if path.exists()]
     if there:
         raise Misconfigured(f"{there[0]} is there already, and nothing is overwritten: take another name or folder")
@@ -32,8 +31,8 @@ def write_domain(name: str, singular: str, folder: Path) -> list[Path]:
         raise Misconfigured(f"{name!r} is a Python module already: take another name")
     for target in files:
         target.parent.mkdir(parents=True, exist_ok=True)
-    for target, source in files.items():
-        target.write_text(renamed(source.read_text(encoding="utf-8"), name, singular), encoding="utf-8")
+    for target, template in files.items():
+        target.write_text(renamed(_text(template), name, singular), encoding="utf-8")
     return list(files)
 
 
@@ -49,23 +48,13 @@ def renamed(text: str, name: str, singular: str) -> str:
     """The template's text with the domain's names, as a package of its own."""
     words = {
         "things": name,
-        "Things": _class(name),
+        "Things": class_of(name),
         "THINGS": name.upper(),
         "thing": singular,
-        "Thing": _class(singular),
+        "Thing": class_of(singular),
     }
     return re.sub("things?|Things?|THINGS", lambda found: words[found[0]], text.replace(HOME, ""))
 
 
-def _refuse_bad_names(name: str, singular: str) -> None:
-    refuse_bad_name("domain", name)
-    refuse_bad_name("singular", singular)
-    if name == singular:
-        raise Misconfigured(f"{name!r} would name one and many alike: give the one another name with --singular")
-    for word in (name, singular):
-        if keyword.iskeyword(word):
-            raise Misconfigured(f"{word!r} is a word of Python's own: take another name")
-
-
-def _class(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
+def _text(template: str) -> str:
+    return (HERE / template).read_text(encoding="utf-8")
