@@ -39,6 +39,8 @@ pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
     "drop_garbage",
     "skip_version:60",
     "keep_state:60",
+    "other_content:60",
+    f"accept_without_effect:{LAST}",
     "tell_other_time:60",
     short=["", f"drop_event:{LAST}", "skip_version:60"],
 )

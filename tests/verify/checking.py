@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headrace_load.verify import admission, answers, audited, held, history, parking, places, positions
+from headrace_load.verify import admission, answers, audited, content, held, history, parking, places, positions
 from headrace_load.verify.audited import SAID, Kept
 from headrace_load.verify.reading import read_commands, read_events, read_outcomes, read_parked
 from headrace_load.verify.records import Checkpoint, Ends, Held, Partition, Record, Row
@@ -57,6 +57,7 @@ def read(
         part.checkpoints = dict.fromkeys(("journal", "orders_v1"), Checkpoint(*past.checkpoints[0]))
     records = {kind: [Record(*record) for record in found] for kind, found in topics.items()}
     journal = [Row(row[2], *row[3:]) for row in past.journal]
+    part.leads = MODELS["orders"].LEADS_TO
     read_parked(part, records["parked"])
     read_commands(part, SCHEMAS, records["commands"])
     if audit:
@@ -85,6 +86,7 @@ CHECKS: dict[str, Callable[[Partition, Check], None]] = {
     "audit": audited.audited,
     "parking": parking.parking,
     "effects": answers.effects,
+    "content": content.content,
     "resends": lambda part, check: answers.resends(part, check, WINDOW_MS),
     "admission": lambda part, check: admission.admission(part, check, WINDOW_MS),
     "keys": places.keys,

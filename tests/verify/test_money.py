@@ -20,6 +20,7 @@ from transfers.world import BankWorld
 from verify.checking import SCHEMAS
 
 Log = list[Decoded]
+LIMITS = Limits(review_above=500)
 
 
 def request(to: str, amount: int, due: int | None = None) -> RequestTransfer:
@@ -28,8 +29,14 @@ def request(to: str, amount: int, due: int | None = None) -> RequestTransfer:
 
 @cache
 def frames() -> tuple[bytes, ...]:
-    """The events of a past with every end that a transfer can have, and one that waits for a review."""
-    world = BankWorld(Limits(review_above=500))
+    """The events of a bank's past."""
+    world = BankWorld(LIMITS)
+    live(world)
+    return tuple(shipped_codec().encode(fact.event, fact.meta, fact.state) for fact in world.facts)
+
+
+def live(world: BankWorld) -> None:
+    """A past with every end that a transfer can have, and one that waits for a review."""
     for name in ("ann", "bob", "eve"):
         world.send(name, OpenAccount(name, "GBP"))
         world.send(name, DepositMoney(1000, "GBP", "wages"))
@@ -52,7 +59,6 @@ def frames() -> tuple[bytes, ...]:
     world.settle()
     world.release(("accounts", "ann"))
     world.settle()
-    return tuple(shipped_codec().encode(fact.event, fact.meta, fact.state) for fact in world.facts)
 
 
 def past() -> Log:

@@ -27,6 +27,7 @@ def test_a_past_without_damage_passes_every_check_and_says_what_was_counted(writ
     assert counted["journal"] == {"in_topic": 5, "in_journal": 5, "compared": 5}
     assert counted["answers"] == {"commands": 8, "others": 1, "outcomes": 8, "parked": 1}
     assert counted["effects"] == {"accepted": 6, "refused": 2, "parked": 0, "events": 5}
+    assert counted["content"] == {"compared": 5}
     assert counted["resends"] == {"resends": 2, "command_ids": 6}
     assert counted["rows"] == {"aggregates": 2, "set_aside": 0, "rows": 2, "missing": 0}
     assert counted["states"] == {"events": 5}
@@ -99,7 +100,7 @@ IN_THE_DATABASE = {
     ),
     "a journal record altered so that it can still be read": (
         f"UPDATE headrace.journal SET record = {OVERLAY} WHERE version = 3",
-        {"journal", "states", "rows"},
+        {"journal", "content", "states", "rows"},
         "o-1: tracking is 'T1', must be 'X1'",
     ),
     "a journal time altered": (

@@ -43,6 +43,34 @@ def keep_state(right: Any, strikes: Strikes, partition: Any, aggregate: Any, *mo
     right(partition, structs.replace(aggregate, evolve=evolve), *more, **named)
 
 
+def other_content(right: Any, strikes: Strikes, partition: Any, aggregate: Any, *more: Any, **named: Any) -> None:
+    """An event says something else than its command."""
+
+    def change(event: Any) -> Any:
+        texts = {name: text for name, text in structs.asdict(event).items() if isinstance(text, str)}
+        if not (texts and strikes.once()):
+            return event
+        name, text = texts.popitem()
+        return structs.replace(event, **{name: f"{text}, or so"})
+
+    def decide(*asked: Any) -> list[Any]:
+        return [change(event) for event in aggregate.decide(*asked)]
+
+    right(partition, structs.replace(aggregate, decide=decide), *more, **named)
+
+
+def accept_without_effect(
+    right: Any, strikes: Strikes, partition: Any, aggregate: Any, *more: Any, **named: Any
+) -> None:
+    """A command is accepted, and nothing comes of it."""
+
+    def decide(*asked: Any) -> list[Any]:
+        events: list[Any] = aggregate.decide(*asked)
+        return [] if events and strikes.once() else events
+
+    right(partition, structs.replace(aggregate, decide=decide), *more, **named)
+
+
 def keep_aborted(right: Any, strikes: Strikes, partition: Any) -> None:
     """What a batch has changed is kept although its transaction is aborted."""
     if not strikes.from_then_on():
@@ -129,12 +157,15 @@ def send_again(right: Any, strikes: Strikes, consumer: Any, timeout_s: float) ->
 
 ACCEPTED: Final = "headrace.handler.replies:Replies.accepted"
 ADMIT: Final = "headrace.handler.admission:Admission.admit"
+RULES: Final = "headrace.handler.partition:Partition.__init__"
 POLL: Final = "headrace.kafka.consumer:BatchConsumer.poll"
 MUTANTS: Final = (
     Mutant(skip_version, ACCEPTED, "versions"),
     Mutant(tell_other_time, ACCEPTED, "facts"),
     Mutant(forget_actor, ACCEPTED, "facts"),
-    Mutant(keep_state, "headrace.handler.partition:Partition.__init__", "states"),
+    Mutant(keep_state, RULES, "states"),
+    Mutant(other_content, RULES, "content"),
+    Mutant(accept_without_effect, RULES, "content"),
     Mutant(keep_aborted, "headrace.handler.partition:Partition.discard", "resends"),
     Mutant(answer_anew, "headrace.handler.window:Window.find", "resends"),
     Mutant(repeat_wrongly, "headrace.handler.replies:Replies.repeat", "resends"),

@@ -2,9 +2,9 @@
 
 Reading order: `claims` (what is claimed), `run` (the whole), `partition` (what is done for each), `processes` (by
 whom); `records` (what is read), `topics`, `database`, `schemas`, `walk`, `reading` (how it is read); then the checks,
-each a small function of a partition: `history`, `answers`, `admission`, `parking`, `places`, `positions`, `held`,
-`isolation`; `clients` and `restored` compare with what others noted; `rows` and `orders`, the read model with a model
-of ours, so `accounts` and `transfers`; `sums`, tables whose rows are no aggregate's own, with `order_statistics`,
+each a small function of a partition: `history`, `answers`, `content`, `admission`, `parking`, `places`, `positions`,
+`held`, `isolation`; `clients` and `restored` compare with what others noted; `rows` and `orders`, the read model with a
+model of ours, so `accounts` and `transfers`; `sums`, tables whose rows are no aggregate's own, with `order_statistics`,
 `statements` and `transfer_volumes`; `money`, all accounts and transfers together.
 """
 

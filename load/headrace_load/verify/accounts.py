@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from headrace_load.verify.content import Led
+
 Fields = dict[str, Any]
 
 PROJECTOR: Final = "accounts_v1"
@@ -34,6 +36,20 @@ ADDS: Final = {
     "HoldSettled": (0, -1),
     "HoldReleased": (1, -1),
     "TransferCredited": (1, 0),
+}
+MONEY: Final = ("amount", "currency", "reference")
+LEADS_TO: Final = {
+    "OpenAccount": Led(("AccountOpened",), ("owner", "currency")),
+    "DepositMoney": Led(("MoneyDeposited",), MONEY),
+    "WithdrawMoney": Led(("MoneyWithdrawn",), MONEY),
+    "FreezeAccount": Led(("AccountFrozen",), ("reason",)),
+    "UnfreezeAccount": Led(("AccountUnfrozen",)),
+    "CloseAccount": Led(("AccountClosed",)),
+    "PlaceHold": Led(("HoldPlaced",), ("transfer_id", "to_account", "amount", "currency"), again=True),
+    "SettleHold": Led(("HoldSettled",), ("transfer_id",), again=True),
+    "ReleaseHold": Led(("HoldReleased",), ("transfer_id",), again=True),
+    "CreditTransfer": Led(("TransferCredited",), ("transfer_id", "from_account", "amount", "currency"), again=True),
+    "SettleCredit": Led(("CreditSettled",), ("transfer_id",), again=True),
 }
 STATE: Final = (
     "status", "owner", "currency", "balance", "held", "holds", "credits", "hold_hour", "holds_that_hour",

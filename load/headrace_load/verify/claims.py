@@ -37,6 +37,9 @@ CLAIMS: Final = {
     "parking": Claim(("I14",), "what is parked waits in order, and nothing of its key passes it"),
     "audit": Claim(("I2",), "the audit, where one is kept, holds every outcome of the topic as it says, and no other"),
     "effects": Claim(("I2",), "events exist exactly where an outcome says so"),
+    "content": Claim(
+        ("I2",), "an event says what its command asked for, and no command is accepted without what it leads to"
+    ),
     "resends": Claim(("I5",), "a resend has the first answer and no effect"),
     "admission": Claim(
         ("I2", "I5"), "a command that expects a version, or was issued at a time, is accepted only where that holds"

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from headrace_load.verify.content import Led
+
 Fields = dict[str, Any]
 
 PROJECTOR: Final = "orders_v1"
@@ -28,6 +30,14 @@ CHANGED: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "OrderShipped": (("carrier", "carrier"), ("tracking", "tracking")),
     "OrderDelivered": (),
     "OrderCancelled": (("refund_owed", "refund_owed"), ("cancel_reason", "reason")),
+}
+
+LEADS_TO: Final = {
+    "CreateOrder": Led(("OrderCreated",), ("lines", "currency", "customer", "business_date")),
+    "PayOrder": Led(("OrderPaid",), ("payment_id", "amount", "currency")),
+    "ShipOrder": Led(("OrderShipped",), ("carrier", "tracking")),
+    "DeliverOrder": Led(("OrderDelivered",)),
+    "CancelOrder": Led(("OrderCancelled",), ("reason",)),
 }
 
 

@@ -10,6 +10,7 @@ from headrace_load.verify import (
     answers,
     audited,
     clients,
+    content,
     held,
     history,
     isolation,
@@ -106,7 +107,7 @@ class Sources:
         tables = sums.tables(job.domain, job.summed)
         ledger = money.Ledger(job.domain, checks["money"]) if job.domain in money.DOMAINS else None
         apply = _into(job.number, fold, list(tables.values()), ledger) if fold else _ignore
-        part = self._read(job, apply, RestoreFold(job.restored, place, checks["restored"]))
+        part = self._read(job, model, apply, RestoreFold(job.restored, place, checks["restored"]))
         if fold:
             fold.close_partition()
         run_checks(part, checks, job.window_ms, model, tuple(job.summed))
@@ -115,10 +116,11 @@ class Sources:
         moved = ledger.close() if ledger else None
         return Found(checks, part.read.total(), fold.rows if fold else {}, of_tables, moved)
 
-    def _read(self, job: Job, apply: Apply, restores: RestoreFold) -> Partition:
+    def _read(self, job: Job, model: Any, apply: Apply, restores: RestoreFold) -> Partition:
         part = Partition(job.domain, job.number, job.partitions, job.ends, job.committed, job.checkpoints)
         events = f"{job.domain}.events"
         part.held, part.audit, part.reacted = self._database.held(events, job.number), job.audit, dict(job.reacted)
+        part.leads = model.LEADS_TO if model else {}
         read_parked(part, self._records(job, "parked"))
         read_commands(part, self._schemas, self._records(job, "commands"))
         kept = self._database.audit(f"{job.domain}.outcomes", job.number) if job.audit else ()
@@ -159,6 +161,7 @@ def run_checks(
     audited.audited(part, checks["audit"])
     parking.parking(part, checks["parking"])
     answers.effects(part, checks["effects"])
+    content.content(part, checks["content"])
     answers.resends(part, checks["resends"], window_ms)
     admission.admission(part, checks["admission"], window_ms)
     places.keys(part, checks["keys"])

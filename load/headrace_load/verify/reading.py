@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, TypeVar
 
+from headrace_load.verify import content
 from headrace_load.verify.audited import Kept, compare
 from headrace_load.verify.parking import KEY, RELEASED
 from headrace_load.verify.records import Command, Event, Outcome, Parked, Partition, Record, Row
@@ -28,7 +29,10 @@ def read_commands(part: Partition, schemas: Schemas, records: Iterable[Record]) 
     """Read the command topic, after the parked one. What is not a command of the domain is kept as such."""
     parked = {record.origin for record in part.parked if record.kind == KEY}
     for record in records:
-        part.commands.append(_command(part, schemas, record))
+        command = _command(part, schemas, record)
+        part.commands.append(command)
+        if part.leads:
+            part.asked.append(content.asked(part.leads.get(command.type), schemas, record.value))
         if record.offset in parked:
             part.whole[record.offset] = content_of(record.key, record.value)
     part.read["commands"] = len(part.commands)
@@ -110,7 +114,10 @@ def read_events(
         decoded = _decode_event(part, schemas, record, row)
         if decoded is None:
             continue
-        part.events.append(_event(part, decoded, record, row))
+        event = _event(part, decoded, record, row)
+        part.events.append(event)
+        if part.leads:
+            content.compare(part, event.offset, decoded)
         if row is not None:
             apply(row.aggregate_id, row.offset, decoded)
     part.read["events"] = len(visible)

@@ -2,6 +2,7 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -166,6 +167,14 @@ class Partition:
     """Hash of key and value of the commands that were parked by key, by offset."""
     erased: set[str] = field(default_factory=set)
     """Aggregates whose newest record in the event topic has no value."""
+    leads: Mapping[str, Any] = field(default_factory=dict)
+    """What each type of command leads to, of the domain's model; empty where there is none."""
+    asked: "array[int]" = field(default_factory=lambda: array("q"))
+    """What the event of each command must repeat, as a hash, in the order of `commands`; empty without a model."""
+    compared: int = 0
+    """How many events were compared with their commands."""
+    unlike: list[str] = field(default_factory=list)
+    """How events differ from what their commands asked for."""
     audit: Checkpoint | None = None
     """Where the audit stands in the outcome topic; None when no audit is kept."""
     unkept: list[str] = field(default_factory=list)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from headrace_load.verify.content import Led
+
 Fields = dict[str, Any]
 
 PROJECTOR: Final = "transfers_v1"
@@ -26,6 +28,18 @@ EXPIRED: Final = ("Expired", "The deadline came before the money was set aside."
 MONEY: Final = ("from_account", "to_account", "amount", "currency")
 ASKED: Final = (*MONEY, "requested_by", "reference", "expires_at")
 ENDS: Final = ("completed", "failed")
+LEADS_TO: Final = {
+    "RequestTransfer": Led(("TransferRequested",), ASKED, if_given=("expires_at",)),
+    "ApproveTransfer": Led(("TransferApproved",), ("approved_by",)),
+    "RejectTransfer": Led(("TransferFailed",), ("rejected_by", "reason"), called=("by", "reason")),
+    "ConfirmHold": Led(("FundsHeld",), again=True),
+    "RefuseHold": Led(("TransferFailed",), ("code", "reason"), again=True),
+    "ConfirmCredit": Led(("MoneyTransferred",), again=True),
+    "RefuseCredit": Led(("CreditRefused",), ("code", "reason"), again=True),
+    "ConfirmSettlement": Led(("TransactionCompleted",), again=True),
+    "ConfirmRelease": Led(("TransferFailed",), again=True),
+    "ExpireTransfer": Led(("TransferExpired", "TransferFailed")),
+}
 
 
 class Transfer(NamedTuple):
