@@ -109,3 +109,33 @@ def test_a_reactor_that_is_not_at_the_end_is_named(
     part.reacted["headrace.react.watcher", kind] = offset
     said = [f"headrace.react.watcher at orders.{kind}[0]: {problem}" for problem in problems]
     assert wrong(part).get("positions", []) == said
+
+
+def emptied(part: Partition, low: int) -> Partition:
+    """The partition with all deleted from its topics, which then begin there."""
+    part.ends = {name: Ends(low, 18, 18) for name in part.ends}
+    part.commands, part.outcomes, part.events, part.parked, part.checkpoints = [], [], [], [], {}
+    for offsets in part.visible.values():
+        del offsets[:]
+    return part
+
+
+@pytest.mark.parametrize(("low", "said"), [(11, []), (12, ["offset 10 is 2 before the oldest of the {}, 12"])])
+@pytest.mark.parametrize(
+    ("kind", "who"), [("commands", "handlers"), ("events", "headrace.react.watcher"), ("outcomes", "audit")]
+)
+def test_what_was_deleted_before_its_reader_came_to_it_is_named(
+    part: Partition, kind: str, who: str, low: int, said: list[str]
+) -> None:
+    """The offset behind the last record may be that of a mark, which is deleted, too."""
+    emptied(part, low).committed = 10 if kind == "commands" else 18
+    part.audit = Checkpoint(10 if kind == "outcomes" else 18, 4)
+    part.reacted["headrace.react.watcher", "events"] = 10 if kind == "events" else 18
+    problems = [f"{who} at orders.{kind}[0]: {problem.format(kind)}: some were deleted unread" for problem in said]
+    assert wrong(part).get("positions", []) == problems
+
+
+def test_who_has_not_come_to_a_partition_yet_has_left_nothing_unread(part: Partition) -> None:
+    emptied(part, 18).committed = None
+    part.audit, part.reacted = Checkpoint(0, -1), {("headrace.react.watcher", "events"): None}
+    assert "positions" not in wrong(part)

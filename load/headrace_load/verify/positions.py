@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Final
 
 from headrace_load.verify.history import JOURNAL
-from headrace_load.verify.records import Checkpoint, Partition
+from headrace_load.verify.records import Checkpoint, Ends, Partition
 from headrace_load.verify.report import Check
 
 OFFSET: Final = attrgetter("offset")
@@ -60,6 +60,13 @@ def _wrong_checkpoint(part: Partition, projector: str, checkpoint: Checkpoint | 
         yield f"command offset {checkpoint.command_offset} is not the newest applied one, {applied}"
 
 
+def _unread(reached: int | None, ends: Ends, of: str) -> Iterator[str]:
+    """Whether what a reader had not come to yet is deleted: one offset may be the mark of the last transaction."""
+    if reached is not None and ends.low - reached > 1:
+        before = f"{ends.low - reached} before the oldest of the {of}, {ends.low}"
+        yield f"offset {reached} is {before}: some were deleted unread"
+
+
 def _wrong_reaction(part: Partition, kind: str, offset: int | None) -> Iterator[str]:
     reached, end = offset or 0, part.ends[kind].stable
     if reached > end:
@@ -67,6 +74,7 @@ def _wrong_reaction(part: Partition, kind: str, offset: int | None) -> Iterator[
     waiting = sum(1 for other in part.visible[kind] if other >= reached)
     if waiting:
         yield f"offset {reached} leaves {waiting} {kind} without a reaction"
+    yield from _unread(offset, part.ends[kind], kind)
 
 
 def _wrong_audit(part: Partition, audit: Checkpoint) -> Iterator[str]:
@@ -76,6 +84,8 @@ def _wrong_audit(part: Partition, audit: Checkpoint) -> Iterator[str]:
     behind = [offset for offset in part.visible["outcomes"] if offset >= next_offset]
     if behind:
         yield f"next offset {next_offset} is {len(behind)} outcomes behind the newest, offset {behind[-1]}"
+    # Where an audit has not come to yet, it may have begun after they were deleted.
+    yield from _unread(next_offset or None, part.ends["outcomes"], "outcomes")
 
 
 def _wrong_offset(part: Partition) -> Iterator[str]:
@@ -89,3 +99,4 @@ def _wrong_offset(part: Partition) -> Iterator[str]:
     early += [parked.origin for parked in part.parked if parked.origin >= committed]
     if early:
         yield f"offset {committed} is not past the newest answered command, offset {max(early)}"
+    yield from _unread(part.committed, part.ends["commands"], "commands")
