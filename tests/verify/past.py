@@ -110,13 +110,14 @@ class Past:
         *,
         command_id: str = "",
         partition: int | None = None,
+        **said: str | None,
     ) -> Asked:
-        """Append a command."""
+        """Append a command; `said` is what it says of who asks, in which conversation and because of what."""
         key = aggregate_id.encode()
         place = partition_of(key, self.partitions) if partition is None else partition
         command_id = command_id or str(uuid.uuid4())
         meta = {"command_id": command_id, "aggregate_id": aggregate_id, "expected_version": None, "issued_at": None}
-        meta |= {"actor": None, "correlation_id": None, "causation_id": None}
+        meta |= {"actor": None, "correlation_id": None, "causation_id": None} | said
         value = self.encode(name, {"meta": meta, **fields})
         offset, log_time = self.log.append(f"{self.domain}.commands", place, key, value, [])
         return Asked(aggregate_id, name, command_id, key, place, offset, log_time, value)

@@ -9,6 +9,7 @@ from headrace_load.verify.clients import Clients, acknowledged, order, read_hist
 from headrace_load.verify.records import Partition
 from headrace_load.verify.report import CannotVerify, Check
 from verify.checking import read, small_past
+from verify.past import SHIP
 
 
 @pytest.fixture
@@ -81,6 +82,31 @@ def test_a_command_that_nobody_sent_is_named_when_the_history_is_complete(part: 
     }
 
 
+def test_nothing_is_counted_as_sent_by_somebody_when_the_history_is_not_complete(part: Partition) -> None:
+    check = Check("", "")
+    sent_by_somebody(part, Clients(history_of(part), complete=False), check)
+    assert not check.looked
+
+
+@pytest.mark.parametrize(
+    ("actor", "cause", "named"),
+    [
+        ("reactor/watcher", "orders/o-1/1", False),
+        ("reactor/watcher", None, True),
+        ("reactor/watcher", "c-1", True),
+        ("ann", "orders/o-1/1", True),
+    ],
+    ids=["a reactor's", "because of nothing", "because of a command", "a person's"],
+)
+def test_a_command_that_a_reactor_sent_because_of_an_event_needs_no_client(
+    actor: str, cause: str | None, named: bool
+) -> None:
+    past = small_past()
+    sent = history_of(read(past))
+    past.refuse(past.ask("o-2", "ShipOrder", SHIP, actor=actor, causation_id=cause), "NotPaid")
+    assert (wrong(read(past), sent).keys() == {"sent_by_somebody"}) == named
+
+
 def test_what_a_client_does_not_know_the_end_of_may_lie_there_once(part: Partition) -> None:
     sent = history_of(part)
     sent[1] = changed(sent[1], result="info", offset=None, partition=None)
@@ -125,6 +151,7 @@ def test_histories_are_told_apart_by_partition_and_are_complete_if_all_are(tmp_p
     assert found["orders", 1].sent[0] == told[0]
     assert not found["orders", 1].complete
     assert read_histories(paths[:1], places)["orders", 0] == Clients([], complete=True)
+    assert not read_histories(paths[:1], {("accounts", 0): 1})["accounts", 0].complete  # which it does not tell of
     assert read_histories([], places) == {}
 
 

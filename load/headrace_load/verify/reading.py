@@ -1,5 +1,6 @@
 """From bytes to what the checks look at: each record decoded once, the journal laid beside its topic by offset."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, TypeVar
@@ -22,6 +23,8 @@ REPEATED: Final = (
 )  # fmt: skip
 LARGEST_KEY: Final = 10_001
 LARGEST_VALUE: Final = 1_000_000
+REACTOR: Final = "reactor/"
+EVENT_ID: Final = re.compile(r"[^/]+/.+/\d+", re.DOTALL)
 ORIGIN: Final = ("topic", "partition", "offset", "timestamp")
 
 
@@ -160,6 +163,7 @@ def _command(part: Partition, schemas: Schemas, record: Record) -> Command:
         asked["expected_version"],
         asked["issued_at"],
         keep(told, told),
+        (asked["actor"] or "").startswith(REACTOR) and bool(EVENT_ID.fullmatch(asked["causation_id"] or "")),
     )
 
 

@@ -48,6 +48,8 @@ class Command(NamedTuple):
     issued_at: int | None = None
     told: int = 0
     """Hash of what its events and its outcome repeat: its actor, its correlation and its causation; 0 for none."""
+    reacted: bool = False
+    """Whether a reactor sent it, as it says, because of an event."""
 
 
 class Outcome(NamedTuple):
