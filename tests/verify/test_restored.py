@@ -28,7 +28,7 @@ def problems(*takeovers: Restored, records: list[Record] = RECORDS) -> list[str]
     fold = RestoreFold(list(takeovers), "orders.events[0]", check)
     for record in records:
         fold.see(record, None)
-    fold.compare_below(8)
+    fold.close(8)
     assert check.counted["takeovers"] == len(takeovers)
     return check.problems
 
@@ -57,6 +57,11 @@ def test_a_takeover_that_restored_what_lay_there_is_fine() -> None:
 def test_a_takeover_that_restored_something_else_is_named(told: Restored) -> None:
     [problem] = problems(told)
     assert problem.startswith(f"a.log: restored orders.events[0] to {told.restored_to} as {told.aggregates} aggregates")
+
+
+def test_a_takeover_that_had_read_beyond_the_log_s_end_is_named() -> None:
+    beyond = Restored("a.log", 9, 1, digest({b"o-1": b"second"}))
+    assert problems(beyond) == ["a.log: restored orders.events[0] to 9, the log ends at 8"]
 
 
 def test_what_compaction_has_removed_is_taken_from_the_journal() -> None:

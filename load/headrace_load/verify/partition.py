@@ -127,7 +127,7 @@ class Sources:
         read_outcomes(part, self._schemas, self._records(job, "outcomes"), kept)
         journal = self._database.journal(events, job.number)
         read_events(part, self._schemas, self._records(job, "events"), journal, apply, restores.see)
-        restores.compare_below(job.ends["events"].high)
+        restores.close(job.ends["events"].high)
         part.known.clear()
         return part
 

@@ -86,6 +86,14 @@ class RestoreFold:
         else:
             self._newest[key] = int.from_bytes(blake2b(key + b"\0" + value, digest_size=8).digest())
 
+    def close(self, end: int) -> None:
+        """Compare those that are left, at the log's end, and name those that say they had read beyond it."""
+        self.compare_below(end)
+        for told in self._waiting:
+            self._check.count(takeovers=1, aggregates=told.aggregates)
+            self._check.problem(f"{told.log}: restored {self._place} to {told.restored_to}, the log ends at {end}")
+        self._waiting = []
+
     def compare_below(self, offset: float) -> None:
         """Compare all takeovers that had read to this offset, or less far."""
         while self._waiting and self._waiting[-1].restored_to <= offset:
