@@ -38,6 +38,7 @@ CREATE TABLE orders_v1.orders (
     order_id text PRIMARY KEY, version bigint, status text, customer text, currency text, business_date date,
     line_count integer, total bigint, paid bigint, refund_owed bigint, payment_id text, carrier text, tracking text,
     created_at timestamptz, updated_at timestamptz, applied_at timestamptz DEFAULT clock_timestamp());
+CREATE VIEW public.orders AS SELECT * FROM orders_v1.orders;
 """
 
 

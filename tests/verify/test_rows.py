@@ -32,8 +32,8 @@ def compared(past: Past, rows: list[Row]) -> tuple[Check, list[Row]]:
     read(past, fold)
     wanted = fold.open_rows()
     fold.close_partition()
-    different = compare_rows(fold.rows, rows, check)
-    explain(orders.COLUMNS, different, wanted, check)
+    different = compare_rows("t", fold.rows, rows, check)
+    explain("t", orders.COLUMNS, different, wanted, check)
     return check, different
 
 
@@ -49,24 +49,24 @@ def test_a_row_that_differs_in_any_column_is_named_with_it(past: Past, column: i
     first, second = past.rows.values()
     changed = (*first[:column], "another", *first[column + 1 :])
     check, _ = compared(past, [changed, second])
-    assert check.problems == [f"o-1: {orders.COLUMNS[column]} is 'another', must be {first[column]!r}"]
+    assert check.problems == [f"t o-1: {orders.COLUMNS[column]} is 'another', must be {first[column]!r}"]
 
 
 def test_a_row_that_is_missing_is_named(past: Past) -> None:
     check, _ = compared(past, [past.rows["o-2"]])
-    assert check.problems == ["o-1 has events in the journal, and no row"]
+    assert check.problems == ["t o-1 has events in the journal, and no row"]
 
 
 def test_a_row_that_no_event_led_to_is_named(past: Past) -> None:
     check, _ = compared(past, [*past.rows.values(), ("o-9", *past.rows["o-1"][1:])])
-    assert check.problems == ["o-9 has a row, and no event in the journal"]
+    assert check.problems == ["t o-9 has a row, and no event in the journal"]
 
 
 def test_many_rows_that_differ_are_all_counted_and_some_explained() -> None:
     check = Check("rows", "")
     rows: list[Row] = [(f"o-{number}", 1) for number in range(50)]
-    different = compare_rows({row[0]: b"" for row in rows}, rows, check)
-    explain(("order_id", "version"), different, {row[0]: (row[0], 2) for row in rows}, check)
+    different = compare_rows("t", {row[0]: b"" for row in rows}, rows, check)
+    explain("t", ("order_id", "version"), different, {row[0]: (row[0], 2) for row in rows}, check)
     assert check.problems_total == 50
     assert len(check.problems) == PROBLEMS_KEPT
 

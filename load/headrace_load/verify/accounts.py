@@ -9,6 +9,8 @@ Fields = dict[str, Any]
 
 PROJECTOR: Final = "accounts_v1"
 TABLE: Final = "accounts_v1.accounts"
+# What readers see under the plain name.
+SEEN: Final = "public.accounts"
 COLUMNS: Final = (
     "account_id", "version", "status", "owner", "currency", "balance", "held", "opened_at", "updated_at",
 )  # fmt: skip

@@ -12,6 +12,8 @@ Fields = dict[str, Any]
 
 PROJECTOR: Final = "orders_v1"
 TABLE: Final = "orders_v1.orders"
+# What readers see under the plain name.
+SEEN: Final = "public.orders"
 COLUMNS: Final = (
     "order_id", "version", "status", "customer", "currency", "business_date", "line_count", "total", "paid",
     "refund_owed", "payment_id", "carrier", "tracking", "created_at", "updated_at",

@@ -64,34 +64,40 @@ class Fold:
         return {key: self._model.row(key, order) for key, order in shown.items() if order is not None}
 
 
-def compare_rows(expected: dict[str, bytes], rows: Iterable[tuple[Any, ...]], check: Check) -> list[tuple[Any, ...]]:
+def compare_rows(
+    table: str, expected: dict[str, bytes], rows: Iterable[tuple[Any, ...]], check: Check
+) -> list[tuple[Any, ...]]:
     """Note missing and extra rows; return the first rows that differ, for `explain` to say how. Empties `expected`."""
     different: list[tuple[Any, ...]] = []
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - it is what is left of it that counts
         wanted = expected.pop(row[0], None)
         if wanted is None:
-            check.problem(f"{row[0]} has a row, and no event in the journal")
+            check.problem(f"{table} {row[0]} has a row, and no event in the journal")
         elif wanted == digest(row):
             continue
         elif len(different) < PROBLEMS_KEPT:
             different.append(row)
         else:
-            check.problem(f"{row[0]} differs, as others do")
+            check.problem(f"{table} {row[0]} differs, as others do")
     for key in expected:
-        check.problem(f"{key} has events in the journal, and no row")
+        check.problem(f"{table} {key} has events in the journal, and no row")
     check.count(rows=count, missing=len(expected))
     expected.clear()
     return different
 
 
 def explain(
-    columns: tuple[str, ...], different: Iterable[tuple[Any, ...]], expected: dict[str, tuple[Any, ...]], check: Check
+    table: str,
+    columns: tuple[str, ...],
+    different: Iterable[tuple[Any, ...]],
+    expected: dict[str, tuple[Any, ...]],
+    check: Check,
 ) -> None:
     """Say column by column how rows differ from what they must be."""
     for row in different:
         wanted = expected.get(row[0], row)
-        check.problem(f"{row[0]}: {', '.join(_differences(columns, row, wanted)) or 'it differs'}")
+        check.problem(f"{table} {row[0]}: {', '.join(_differences(columns, row, wanted)) or 'it differs'}")
 
 
 def _differences(columns: tuple[str, ...], row: tuple[Any, ...], wanted: tuple[Any, ...]) -> Iterator[str]:

@@ -87,7 +87,7 @@ class Verification:
         """Check one domain's topics, journal, checkpoints and read model."""
         model = rows.MODELS.get(domain)
         tables = [f"headrace.{name}" for name in ("journal", "checkpoints", "parked", "released")]
-        self._database.require(*tables, *([model.TABLE] if model else []))
+        self._database.require(*tables, *([model.TABLE, model.SEEN] if model else []))
         events = f"{domain}.events"
         aside = self._database.not_applied(events, model.PROJECTOR) if model else set()
         summed = self._summed(domain)
@@ -104,7 +104,9 @@ class Verification:
         if any(job.audit for job in jobs):
             self._check_strays("audit", f"{domain}.outcomes", len(jobs))
         if model:
-            self._check_rows(model, expected, events, aside)
+            self.checks["rows"].count(aggregates=len(expected), set_aside=len(aside))
+            self._check_rows(model, model.TABLE, dict(expected), events, aside)
+            self._check_rows(model, model.SEEN, expected, events, aside)
         for table in gathered.values():
             table.compare(self._database, self.checks["rows"])
 
@@ -154,12 +156,11 @@ class Verification:
         for name, check in found.checks.items():
             self.checks[name].add(check)
 
-    def _check_rows(self, model: Any, expected: dict[str, bytes], topic: str, aside: set[Place]) -> None:
+    def _check_rows(self, model: Any, table: str, expected: dict[str, bytes], topic: str, aside: set[Place]) -> None:
         check = self.checks["rows"]
-        check.count(aggregates=len(expected), set_aside=len(aside))
-        different = rows.compare_rows(expected, self._database.table(model.TABLE, model.COLUMNS), check)
+        different = rows.compare_rows(table, expected, self._database.table(table, model.COLUMNS), check)
         again = rows.Fold(model, Check("", ""), aside)
         for aggregate_id, offset, record in self._database.history(topic, [row[0] for row in different]):
             with suppress(NotARecordError):  # noted when it was read
                 again.apply(aggregate_id, offset, self._schemas.decode(record))
-        rows.explain(model.COLUMNS, different, again.open_rows(), check)
+        rows.explain(table, model.COLUMNS, different, again.open_rows(), check)

@@ -9,6 +9,8 @@ Fields = dict[str, Any]
 
 PROJECTOR: Final = "transfers_v1"
 TABLE: Final = "transfers_v1.transfers"
+# What readers see under the plain name.
+SEEN: Final = "public.transfers"
 COLUMNS: Final = (
     "transfer_id", "version", "status", "from_account", "to_account", "amount", "currency", "requested_by",
     "reference", "reviewed_by", "code", "reason", "expires_at", "requested_at", "updated_at", "ended_at",
