@@ -54,6 +54,12 @@ def test_an_audit_that_has_not_come_so_far_is_late_and_not_wrong(past: Past) -> 
     }
 
 
+def test_an_audit_whose_checkpoint_is_gone_is_named(past: Past) -> None:
+    assert wrong(with_audit(past, kept(past), Checkpoint(0, -1))) == {
+        "positions": ["audit at orders.outcomes[0]: no checkpoint, although the audit holds 8 of its outcomes"]
+    }
+
+
 def test_a_row_that_is_no_outcome_is_named_unless_the_topic_has_deleted_it(past: Past) -> None:
     rows = kept(past)
     assert wrong(with_audit(past, [*rows[:2], rows[1]._replace(offset=3), *rows[2:]])) == {

@@ -8,6 +8,7 @@ import pytest
 
 from headrace_load.history import HistoryWriter, Sent
 from headrace_load.verify import CannotVerify, Evidence, verify
+from headrace_load.verify.audited import SAID
 from headrace_load.verify.orders import COLUMNS
 from headrace_load.verify.partition import Job, Where
 from headrace_load.verify.processes import check_all
@@ -77,6 +78,9 @@ def test_several_processes_find_what_one_finds(written: Written, monkeypatch: py
 
 OVERLAY = "overlay(record placing 'X' from position('T1' in record))"
 ONE_MORE = [name if name != "total" else "total + 1 AS total" for name in COLUMNS]
+AN_OUTCOME = f"""
+    SELECT replace(topic, 'events', 'outcomes') AS topic, partition, 0::bigint AS "offset", logged_at,
+           logged_at AS asked_at, {", ".join(f"NULL AS {name}" for name in SAID[1:])}"""
 IN_THE_DATABASE = {
     "a row changed": ("UPDATE orders_v1.orders SET total = 1 WHERE order_id = 'o-1'", {"rows"}, "o-1: total is 1"),
     "a row removed": ("DELETE FROM orders_v1.orders WHERE order_id = 'o-2'", {"rows"}, "and no row"),
@@ -140,6 +144,11 @@ IN_THE_DATABASE = {
         {"positions"},
         "is not the newest applied one",
     ),
+    "an audit without a checkpoint": (
+        f"CREATE TABLE headrace.audit AS {AN_OUTCOME} FROM headrace.journal LIMIT 1",
+        {"audit", "positions"},
+        "no checkpoint, although the audit holds 1 of its outcomes",
+    ),
     "no checkpoint": ("DELETE FROM headrace.checkpoints WHERE projector = 'journal'", {"positions"}, "no checkpoint"),
 }
 
@@ -154,6 +163,22 @@ def test_damage_in_the_database_is_named(
         report = written.verify(copy)
     assert failed(report) == checks
     assert any(problem in found for check in report.checks for found in check.problems)
+
+
+def test_a_view_of_an_unknown_domain_that_has_not_come_to_a_partition_is_named(
+    written: Written, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(MODELS, written.past.domain)
+    [empty, *_] = set(range(PARTITIONS)) - written.past.checkpoints.keys()
+    row = ("lights_v1", f"{written.past.domain}.events", empty, 0, -1)
+    with fresh_database(postgres, template=written.database.rpartition("/")[2]) as copy:
+        with psycopg.connect(copy) as connection:
+            connection.execute("INSERT INTO headrace.checkpoints VALUES (%s, %s, %s, %s, %s)", row)
+        report = written.verify(copy)
+    assert failed(report) == {"positions"}
+    behind = report.check("positions").problems
+    assert len(behind) == len(written.past.checkpoints)
+    assert all("lights_v1" in problem and "no checkpoint, although" in problem for problem in behind)
 
 
 def test_a_journal_that_lost_the_race_against_compaction_is_named(written: Written, postgres: Postgres) -> None:

@@ -71,10 +71,16 @@ class Database:
 
     def has_rows(self, table: str) -> bool:
         """Whether a table exists and is not empty."""
-        if self._connection.execute("SELECT to_regclass(%s)", [table]).fetchone() == (None,):
-            return False
         query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(*table.split(".")))
-        return self._connection.execute(query).fetchone() is not None
+        return self._exists(table) and self._connection.execute(query).fetchone() is not None
+
+    def has_audited(self, topic: str) -> bool:
+        """Whether the audit holds anything of a topic."""
+        query = "SELECT 1 FROM headrace.audit WHERE topic = %s LIMIT 1"
+        return self._exists("headrace.audit") and self._connection.execute(query, [topic]).fetchone() is not None
+
+    def _exists(self, table: str) -> bool:
+        return self._connection.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,)
 
     def require(self, *tables: str) -> None:
         """Raise `CannotVerify` unless these tables exist."""

@@ -58,6 +58,8 @@ class Job(NamedTuple):
     window_ms: int
     summed: dict[str, set[Place]]
     """What is not applied in tables whose rows are no aggregate's own, by projector."""
+    projectors: tuple[str, ...] = ()
+    """Those that must have come to the end of the events."""
     audit: Checkpoint | None = None
     """Where the audit stands in the outcomes; None when none is kept."""
     reacted: tuple[tuple[tuple[str, str], int | None], ...] = ()
@@ -110,7 +112,7 @@ class Sources:
         part = self._read(job, model, apply, RestoreFold(job.restored, place, checks["restored"]))
         if fold:
             fold.close_partition()
-        run_checks(part, checks, job.window_ms, model, tuple(job.summed))
+        run_checks(part, checks, job.window_ms, job.projectors)
         self._compare(part, job, checks)
         of_tables = {projector: table.rows for projector, table in tables.items()}
         moved = ledger.close() if ledger else None
@@ -148,10 +150,8 @@ class Sources:
         return self._topics.records(f"{job.domain}.{kind}", job.number, job.ends[kind])
 
 
-def run_checks(
-    part: Partition, checks: dict[str, Check], window_ms: int, model: Any, summed: tuple[str, ...] = ()
-) -> None:
-    """All checks of what was read of a partition; `summed` are projectors besides the model's."""
+def run_checks(part: Partition, checks: dict[str, Check], window_ms: int, projectors: tuple[str, ...]) -> None:
+    """All checks of what was read of a partition; `projectors` must have come to its end."""
     history.versions(part, checks["versions"])
     history.journal(part, checks["journal"])
     history.facts(part, checks["facts"])
@@ -166,8 +166,6 @@ def run_checks(
     admission.admission(part, checks["admission"], window_ms)
     places.keys(part, checks["keys"])
     held.held_back(part, checks["held"])
-    of_model = (history.JOURNAL, model.PROJECTOR, *summed) if model else ()
-    projectors = of_model or tuple({history.JOURNAL, *part.checkpoints})
     positions.positions(part, checks["positions"], projectors)
 
 

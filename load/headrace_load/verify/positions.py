@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Final
 
+from headrace_load.verify.audited import AUDIT
 from headrace_load.verify.history import JOURNAL
 from headrace_load.verify.records import Checkpoint, Ends, Partition
 from headrace_load.verify.report import Check
@@ -79,6 +80,9 @@ def _wrong_reaction(part: Partition, kind: str, offset: int | None) -> Iterator[
 
 def _wrong_audit(part: Partition, audit: Checkpoint) -> Iterator[str]:
     next_offset, end = audit.next_offset, part.ends["outcomes"].stable
+    if not next_offset and part.read[AUDIT]:
+        yield f"no checkpoint, although the audit holds {part.read[AUDIT]} of its outcomes"
+        return
     if next_offset > end:
         yield f"next offset {next_offset} is past the end of what is committed, {end}"
     behind = [offset for offset in part.visible["outcomes"] if offset >= next_offset]

@@ -11,6 +11,7 @@ from headrace_load.verify import money, rows, sums
 from headrace_load.verify.audited import AUDIT
 from headrace_load.verify.claims import fresh_checks
 from headrace_load.verify.database import Database
+from headrace_load.verify.history import JOURNAL
 from headrace_load.verify.partition import Found, Job, Where
 from headrace_load.verify.processes import check_all, refusing
 from headrace_load.verify.records import Checkpoint, Place
@@ -138,15 +139,21 @@ class Verification:
             all_ends = topics.ends(domain, partitions)
             reacted = topics.reacted(domain, partitions)
         checkpoints = self._database.checkpoints(events)
-        audited = self._database.checkpoints(f"{domain}.outcomes")
+        outcomes = f"{domain}.outcomes"
+        audited = self._database.checkpoints(outcomes)
+        kept = bool(audited) or self._database.has_audited(outcomes)
+        model = rows.MODELS.get(domain)
+        # Of an unknown domain those that have come to any partition; one that has not come to another is behind there.
+        known = {JOURNAL, *(projector for found in checkpoints.values() for projector in found)}
+        projectors = (JOURNAL, model.PROJECTOR, *summed) if model else tuple(sorted(known))
         jobs = []
         for number, ends in enumerate(all_ends):
             found, told = checkpoints.get(number, {}), self._restored.get((events, number), [])
             job = Job(domain, number, partitions, ends, committed[number], found, aside, told, self._window_ms, summed)
             # A partition that a projector has not come to yet is one that it is behind in.
-            audit = audited.get(number, {}).get(AUDIT, Checkpoint(0, -1)) if audited else None
+            audit = audited.get(number, {}).get(AUDIT, Checkpoint(0, -1)) if kept else None
             its = tuple((reader, offsets[number]) for reader, offsets in reacted.items())
-            jobs.append(job._replace(audit=audit, reacted=its))
+            jobs.append(job._replace(projectors=projectors, audit=audit, reacted=its))
         return jobs
 
     def _add(self, found: Found) -> None:
