@@ -30,6 +30,11 @@ def test_a_quarter_over_what_is_recorded_passes_and_more_does_not() -> None:
     assert line == "handler takes 5.01 times the CPU of raw librdkafka; 4.00 is recorded, and 5.00 the most that passes"
 
 
+def test_what_is_recorded_and_was_not_measured_does_not_pass() -> None:
+    [line] = too_dear({"handler": 4.0}, {"handler": 4.0, "projector_orders": 10.0})
+    assert line == "projector_orders was not measured; 10.00 times the CPU of raw librdkafka is recorded"
+
+
 def test_of_several_measurements_the_median_is_kept() -> None:
     assert usual([{"handler": 6.0}, {"handler": 9.0}, {"handler": 6.4}]) == {"handler": 6.4}
 

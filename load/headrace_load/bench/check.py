@@ -56,10 +56,18 @@ def record(found: dict[str, float], machine: dict[str, Any], path: Path = RECORD
 
 
 def too_dear(found: dict[str, float], before: dict[str, float]) -> list[str]:
-    """What costs more than a quarter above what is recorded, a line each."""
-    return [
-        f"{who} takes {found[who]:.2f} times the CPU of raw librdkafka; {ratio:.2f} is recorded, and "
+    """What costs more than a quarter above what is recorded, a line each; what was not measured is among it."""
+    return [_complaint(who, found.get(who), ratio) for who, ratio in before.items() if _is_dear(found.get(who), ratio)]
+
+
+def _is_dear(measured: float | None, ratio: float) -> bool:
+    return measured is None or measured > ratio * MARGIN
+
+
+def _complaint(who: str, measured: float | None, ratio: float) -> str:
+    if measured is None:
+        return f"{who} was not measured; {ratio:.2f} times the CPU of raw librdkafka is recorded"
+    return (
+        f"{who} takes {measured:.2f} times the CPU of raw librdkafka; {ratio:.2f} is recorded, and "
         f"{ratio * MARGIN:.2f} the most that passes"
-        for who, ratio in before.items()
-        if found.get(who, 0.0) > ratio * MARGIN
-    ]
+    )
