@@ -29,6 +29,11 @@ def order_id(run: str, key: int, number: int) -> str:
     return f"{run}.{key:06x}.{number:08x}"
 
 
+def order_id_mark(run: str) -> bytes:
+    """What the ids of all orders of a run begin with, and those of no other."""
+    return f"{run}.".encode()
+
+
 class Due:
     """Reads the due time out of the command id in an event or an outcome of one run."""
 

@@ -22,7 +22,7 @@ from headrace.kafka.consumer import PASSING
 from headrace.kernel.errors import Fault
 from headrace.settings import Settings
 from headrace_load.generator.histogram import Histogram
-from headrace_load.generator.ids import Due
+from headrace_load.generator.ids import Due, order_id_mark
 from headrace_load.observe.positions import Checkpoints
 
 MOST_AT_ONCE: Final = 5_000
@@ -95,6 +95,7 @@ class Observer:
         self._checkpoints = Checkpoints(watch.settings.database, watch.domain)
         self._parent = parent
         self._due = Due(watch.run)
+        self._mark = order_id_mark(watch.run)
         self._histograms = {name: Histogram() for name in ("outcome", "event", "row")}
         self._samples: dict[str, list[int]] = {name: [] for name in self._histograms}
         self._second = Second(0)
@@ -147,9 +148,9 @@ class Observer:
         return [] if first is None else [first, *self._consumer.consume(MOST_AT_ONCE, 0)]
 
     def _take(self, messages: list[Any], at: int) -> None:
-        """Count records, and measure every `stride`-th."""
+        """Count what became of the run's commands, and measure every `stride`-th."""
         stride, read_to, rowless = self._watch.stride, self._read_to, self._rowless
-        events, due = self._watch.events, self._due.read
+        events, due, mark = self._watch.events, self._due.read, self._mark
         outcomes_seen, events_seen = self._totals["outcome"], self._totals["event"]
         for message in messages:
             error = message.error()
@@ -158,6 +159,8 @@ class Observer:
                 continue
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             read_to[topic, partition] = offset + 1
+            if not (message.key() or b"").startswith(mark):
+                continue  # somebody else's
             if topic == events:
                 events_seen += 1
                 rowless[partition].append(offset)
