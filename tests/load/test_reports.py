@@ -23,7 +23,7 @@ from load.browser import assert_opens
 NAMES = ("command_to_outcome", "command_to_event", "command_to_row", "lateness")
 
 
-def finding(milliseconds: int = 10, dropped: int = 0, undrained: int = 0) -> Finding:
+def finding(milliseconds: int = 10, undrained: int = 0, **counted: int) -> Finding:
     histograms = {name: Histogram() for name in NAMES}
     for histogram in histograms.values():
         for number in range(1, 1_001):
@@ -34,7 +34,7 @@ def finding(milliseconds: int = 10, dropped: int = 0, undrained: int = 0) -> Fin
         for at in range(10)
     ]  # fmt: skip
     seen = Seen(980, 970, 960, {}, 0.5, 10.0, 12.0)
-    counts = Counts(sent=1000, acked=1000, dropped=dropped)
+    counts = Counts(**{"sent": 1000, "acked": 1000} | counted)
     return Finding(
         start=1_764_000_000.0,
         counts=counts,
@@ -103,6 +103,23 @@ def test_a_generator_that_was_late_or_dropped_says_that_it_was_the_bottleneck() 
     for slow in (finding(milliseconds=1_000), finding(dropped=5)):
         (remark,) = summed(slow).remarks
         assert remark.startswith("the generator was the bottleneck: ")
+
+
+def test_arrivals_that_were_dropped_behind_what_the_brokers_did_not_take_are_told_apart() -> None:
+    (remark,) = summed(finding(dropped=5, untaken=5)).remarks
+    assert remark.startswith("the brokers were the bottleneck: ")
+    assert "5 arrivals were dropped" in remark
+    ours, theirs = summed(finding(dropped=7, untaken=5)).remarks
+    assert "the generator was the bottleneck" in ours
+    assert "2 arrivals were dropped" in ours
+    assert "5 arrivals were dropped" in theirs
+
+
+def test_commands_of_unknown_fate_fail_the_run() -> None:
+    found = summed(finding(acked=500, unknown=500))
+    assert not found.ok
+    assert not found.verification["named"]["throughput"]["ok"]
+    assert found.remarks == ["of 500 commands nobody knows whether they lie in the log"]
 
 
 def test_what_was_not_drained_fails_the_run() -> None:

@@ -71,6 +71,8 @@ class Counts(Struct):
     failed: int = 0
     unknown: int = 0
     dropped: int = 0
+    untaken: int = 0
+    """How many of those that were dropped found the client full of what the brokers had not taken yet."""
 
 
 class Finished(Struct, frozen=True):
@@ -154,6 +156,7 @@ class Sender:
         """Send what is due, and drop what is too old or finds the client's queue full."""
         if len(self._producer) > MOST_WAITING:
             self._counts.dropped += len(waiting)
+            self._counts.untaken += len(waiting)
             return
         warm_up_s = self._task.scenario.warm_up_s
         for due in waiting:

@@ -89,6 +89,7 @@ def summarize(name: str, scenario: Scenario, finding: Finding, report: Report, c
     """The run judged: by its thresholds, and by the verifier, whose problems no threshold can excuse."""
     metrics = metrics_of(finding, report)
     judged = [judge(parse(text), metrics) for text in scenario.thresholds]
+    proven = named(finding, report)
     return Summary(
         name=name,
         started_at=datetime.fromtimestamp(finding.start, UTC).isoformat(timespec="seconds"),
@@ -101,9 +102,9 @@ def summarize(name: str, scenario: Scenario, finding: Finding, report: Report, c
         curves={of: histogram.curve() for of, histogram in finding.histograms.items()},
         moments=finding.moments,
         thresholds=judged,
-        verification=report.as_json() | {"named": named(finding, report)},
+        verification=report.as_json() | {"named": proven},
         remarks=remarks(finding, metrics),
-        ok=report.ok and not finding.undrained and all(one.ok for one in judged),
+        ok=report.ok and all(one["ok"] for one in proven.values()) and all(one.ok for one in judged),
     )
 
 
@@ -132,11 +133,20 @@ def remarks(finding: Finding, metrics: dict[str, float | None]) -> list[str]:
     """What a reader of the figures must know."""
     found = []
     late = metrics["p99_lateness_ms"]
-    if (late is not None and late > LATE_MS) or finding.counts.dropped:
+    untaken = finding.counts.untaken
+    missed = finding.counts.dropped - untaken
+    if (late is not None and late > LATE_MS) or missed:
         found.append(
             f"the generator was the bottleneck: 1 % of the commands were sent {late or 0:,.0f} ms late or later, "
-            f"{finding.counts.dropped:,} arrivals were dropped; latencies count from when a command was due"
+            f"{missed:,} arrivals were dropped; latencies count from when a command was due"
         )
+    if untaken:
+        found.append(
+            f"the brokers were the bottleneck: they did not take what was sent, and {untaken:,} arrivals were dropped "
+            f"behind it"
+        )
+    if finding.counts.unknown:
+        found.append(f"of {finding.counts.unknown:,} commands nobody knows whether they lie in the log")
     if finding.undrained:
         found.append(f"not drained: {finding.undrained:,} commands or events were left when nothing moved any more")
     if finding.stride > 1:
