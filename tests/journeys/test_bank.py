@@ -83,6 +83,8 @@ def test_transfers_come_to_their_ends_and_all_money_is_there(bank: Running) -> N
     waiting = json.loads(bank.headrace("processes", "list", "--json").stdout)
     assert [(process["id"], process["waits_for"]) for process in waiting] == [("t-6", "review")]
     bank.assert_sound()
+    kept = bank.verify().check("reactors").counted
+    assert kept == {"reactors": 1, "timers": 1, "keys_that_wait": 0, "records_that_wait": 0}
     bank.services.stop("process")
     bank.send("transfers", ("t-8", request("bob", 1)))
     bank.wait(lambda: any("1 events without a reaction" in problem for problem in problems(bank)), "verify names it")

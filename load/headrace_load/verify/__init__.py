@@ -5,7 +5,8 @@ whom); `records` (what is read), `topics`, `database`, `schemas`, `walk`, `readi
 each a small function of a partition: `history`, `answers`, `content`, `admission`, `parking`, `places`, `positions`,
 `held`, `isolation`; `clients` and `restored` compare with what others noted; `rows` and `orders`, the read model with a
 model of ours, so `accounts` and `transfers`; `sums`, tables whose rows are no aggregate's own, with `order_statistics`,
-`statements` and `transfer_volumes`; `money`, all accounts and transfers together.
+`statements` and `transfer_volumes`; `money`, all accounts and transfers together;
+`reactors`, what processes keep for themselves.
 """
 
 from headrace_load.verify.report import CannotVerify, Check, Report

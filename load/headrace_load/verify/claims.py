@@ -55,6 +55,7 @@ CLAIMS: Final = {
     "positions": Claim(
         ("I8", "I10", "I11"), "projectors, handlers and reactors stand at the end, no transaction is open"
     ),
+    "reactors": Claim(("I11", "I14"), "no timer of a reactor is overdue, and no transaction of its own is open"),
     "keys": Claim(("I1",), "each key lies on the partition that murmur2 names"),
     "isolation": Claim(("I4", "I20"), "what readers of committed records do not see was aborted, and done again"),
     "acknowledged": Claim(("I3",), "what clients were told is in the log lies there and is answered"),

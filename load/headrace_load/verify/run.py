@@ -14,11 +14,12 @@ from headrace_load.verify.database import Database
 from headrace_load.verify.history import JOURNAL
 from headrace_load.verify.partition import Found, Job, Where
 from headrace_load.verify.processes import check_all, refusing
+from headrace_load.verify.reactors import reactors
 from headrace_load.verify.records import Checkpoint, Place
 from headrace_load.verify.report import CannotVerify, Check, Report
 from headrace_load.verify.restored import Restored, read_logs
 from headrace_load.verify.schemas import NotARecordError, Schemas
-from headrace_load.verify.topics import Topics
+from headrace_load.verify.topics import REACTORS, Topics
 
 DEDUP_WINDOW_S: Final = 300
 MOST_PROCESSES: Final = 4
@@ -59,6 +60,7 @@ def verify(
             verification.check_domain(domain)
         if set(money.DOMAINS) <= set(checked):
             verification.check_money()
+        verification.check_reactors()
     if not verification.read:
         raise CannotVerify("nothing to verify: no record lies in any topic, and none in the journal")
     return Report(tuple(verification.checks.values()), time.monotonic() - began)
@@ -78,6 +80,7 @@ class Verification:
         self.checks = fresh_checks()
         self.read = 0
         self._moved: list[money.Moved] = []
+        self._reactors: set[str] = set()
         self._schemas = schemas
         self._where = where
         self._database = database
@@ -119,6 +122,12 @@ class Verification:
         """Check what all partitions of accounts and transfers have told of money."""
         money.compare(self._moved, self.checks["money"])
 
+    def check_reactors(self) -> None:
+        """Check what the reactors that read of the domains keep for themselves."""
+        if self._reactors:
+            with Topics(self._where.kafka) as topics:
+                reactors(topics, self._reactors, self.checks["reactors"])
+
     def _summed(self, domain: str) -> dict[str, set[Place]]:
         """What is not applied in tables whose rows are no aggregate's own, but for projectors that never ran."""
         events, found = f"{domain}.events", {}
@@ -138,6 +147,7 @@ class Verification:
             committed = topics.committed(f"headrace.handle.{domain}", commands, partitions)
             all_ends = topics.ends(domain, partitions)
             reacted = topics.reacted(domain, partitions)
+        self._reactors.update(group.removeprefix(REACTORS) for group, _ in reacted)
         checkpoints = self._database.checkpoints(events)
         outcomes = f"{domain}.outcomes"
         audited = self._database.checkpoints(outcomes)

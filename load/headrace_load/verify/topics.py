@@ -79,14 +79,13 @@ class Topics:
 
     def ends(self, domain: str, partitions: int) -> list[dict[str, Ends]]:
         """The ends of a domain's topics, by kind, for each partition number."""
-        places = [TopicPartition(f"{domain}.{kind}", number) for number in range(partitions) for kind in KINDS]
-        low = self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
-        stable = self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
-        high = self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
-        return [
-            {kind: Ends(*(found[f"{domain}.{kind}", number] for found in (low, stable, high))) for kind in KINDS}
-            for number in range(partitions)
-        ]
+        found = self._ends([(f"{domain}.{kind}", number) for number in range(partitions) for kind in KINDS])
+        return [{kind: found[f"{domain}.{kind}", number] for kind in KINDS} for number in range(partitions)]
+
+    def own_ends(self, topic: str) -> list[Ends]:
+        """The ends of a topic's partitions; none where there is no such topic."""
+        places = [(topic, number) for number in range(self._partitions.get(topic, 0))]
+        return list(self._ends(places).values()) if places else []
 
     def committed(self, group: str, topic: str, partitions: int) -> list[int | None]:
         """A consumer group's offset in each partition of a topic, None where it has none; settled ones only.
@@ -140,6 +139,13 @@ class Topics:
                 f"no Kafka broker answers at {self._where} ({error.args[0].str()}): is it up, is the address right?"
             ) from error
         return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def _ends(self, names: list[tuple[str, int]]) -> dict[tuple[str, int], Ends]:
+        places = [TopicPartition(*name) for name in names]
+        low = self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+        stable = self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+        high = self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        return {name: Ends(low[name], stable[name], high[name]) for name in names}
 
     def _offsets(self, places: list[TopicPartition], spec: Any, isolation: Any) -> dict[tuple[str, int], int]:
         """Offsets by topic and partition; a partition that has no leader at the moment is asked for again."""
