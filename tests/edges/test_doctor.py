@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from headrace.app import bank
 from headrace.doctor.finding import Finding, Verdict
 from headrace.doctor.rounds import examine
-from headrace.doctor.servers import _compared
+from headrace.doctor.servers import _compared, broker_clocks, make_topic_on_each
 from headrace.kafka import clients
-from headrace.kafka.clients import producer_config
+from headrace.kafka.clients import admin_client, producer_config
+from headrace.local import LocalKafkaCluster
 from lifecycles import lifecycles
 from running import Running, running
 from scraping import free_port
@@ -23,8 +25,9 @@ from servers import Kafka, Postgres, fresh_database
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
 
 ABOUT = {
-    "schemas", "brokers", "clock of brokers", "topics", "replicas", "transactions", "groups", "parked in kafka",
-    "postgres", "clock of postgres", "migrations", "parked in postgres", "checkpoints", "journal",
+    "schemas", "brokers", "clock of brokers", "topics", "replicas", "transactions", "groups", "progress", "lost",
+    "parked in kafka", "postgres", "writes", "clock of postgres", "migrations", "parked in postgres", "checkpoints",
+    "journal",
 }  # fmt: skip
 
 
@@ -38,6 +41,7 @@ def shop(kafka: Kafka, postgres: Postgres, tmp_path_factory: pytest.TempPathFact
         heart.forget_groups()
         heart.start("handler", "handle", "orders")
         heart.start_projectors()
+        heart.start("project-audit", "project", "audit")
         heart.send("orders", *lifecycles(5))
         heart.wait_until_quiet()
         yield heart
@@ -119,6 +123,99 @@ def test_a_group_that_nobody_is_in_while_commands_wait(shop: Running) -> None:
     shop.start("handler-again", "handle", "orders")
     shop.wait_until_quiet()
     shop.wait(lambda: not not_well(found(shop)), "it is well again")
+
+
+def test_a_group_that_has_never_run_or_is_forgotten(shop: Running) -> None:
+    group = "headrace.project.audit"
+    shop.services.stop("project-audit")
+
+    def is_forgotten() -> bool:
+        try:
+            shop.admin.delete_consumer_groups([group])[group].result()
+        except KafkaException as error:
+            return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
+        return True
+
+    def said() -> Finding:
+        [finding] = [it for it in not_well(found(shop)) if it.about == "groups"]
+        return finding
+
+    shop.wait(is_forgotten, "the brokers know it no more")
+    assert (said().verdict, said().what) == (Verdict.WARN, f"{group} has no process; nothing waits for it")
+    shop.send("orders", *lifecycles(3, first=200))
+    shop.wait(lambda: said().verdict is Verdict.FAIL, "outcomes wait for it")
+    assert said().what.startswith(f"{group} has no process, and ")
+    shop.start("project-audit-again", "project", "audit")
+    shop.wait_until_quiet()
+    shop.wait(lambda: not not_well(found(shop)), "it is well again")
+
+
+def test_a_projector_that_does_not_get_on_although_its_process_is_there(shop: Running) -> None:
+    with psycopg.connect(shop.env["DATABASE_URL"]) as other:
+        other.execute("LOCK TABLE orders_v1.orders IN SHARE MODE")
+        shop.send("orders", *lifecycles(3, first=300))
+
+        def said() -> list[Finding]:
+            return [it for it in not_well(found(shop)) if it.about == "progress"]
+
+        shop.wait(lambda: len(said()) == 1, "it alone stands still")
+        [finding] = said()
+        assert finding.verdict is Verdict.FAIL
+        assert finding.what.startswith("headrace.project.orders_v1 has not moved for 5 s in orders.events[")
+    shop.wait_until_quiet()
+    shop.wait(lambda: not not_well(found(shop)), "it is well again")
+
+
+def test_a_database_that_takes_no_writes(shop: Running) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(shop.env["DATABASE_URL"])["dbname"]
+    with psycopg.connect(shop.env["DATABASE_URL"], autocommit=True) as other:
+        other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
+        try:
+            finding = alone(shop)
+        finally:
+            other.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'.encode())
+    assert (finding.verdict, finding.about) == (Verdict.FAIL, "writes")
+    assert finding.what == "transactions of this user in this database are read only"
+
+
+def test_commands_that_were_removed_before_the_handler_had_them(shop: Running) -> None:
+    group = "headrace.handle.orders"
+    committed = shop.committed(group, "orders.commands")
+    number = max(committed, key=lambda it: committed[it])
+    shop.services.stop("handler-again")
+    shop.wait(lambda: found(shop)["groups"][0].verdict is not Verdict.OK, "it is gone")
+    shop.admin.delete_records([TopicPartition("orders.commands", number, committed[number])])
+    stand(shop, group, number, committed[number] - 2)
+
+    def lost() -> list[Finding]:
+        return [it for it in found(shop)["lost"] if it.verdict is Verdict.FAIL]
+
+    shop.wait(lambda: lost() != [], "it is named")
+    at = f"offset {committed[number] - 2} of orders.commands[{number}], which begins at {committed[number]}"
+    assert [it.what for it in lost()] == [f"{group} stands at {at}"]
+    stand(shop, group, number, committed[number] - 1)
+    assert lost() == []  # one may be a mark
+    stand(shop, group, number, committed[number])
+    shop.start("handler-once-more", "handle", "orders")
+    shop.wait(lambda: not not_well(found(shop)), "it is well again")
+
+
+def stand(shop: Running, group: str, number: int, offset: int) -> None:
+    """Have a group without members stand at an offset of the commands."""
+    places = ConsumerGroupTopicPartitions(group, [TopicPartition("orders.commands", number, offset)])
+    shop.admin.alter_consumer_group_offsets([places])[group].result()
+
+
+def test_each_broker_is_asked_for_its_clock(cluster: LocalKafkaCluster, shop: Running) -> None:
+    settings = shop.settings.model_copy(update={"kafka_bootstrap_servers": cluster.bootstrap_servers})
+    admin = admin_client(settings)
+    brokers = sorted(admin.list_topics(timeout=10).brokers)
+    make_topic_on_each(admin, "clocks", brokers)
+    led = admin.list_topics("clocks", timeout=10).topics["clocks"].partitions
+    assert [led[number].leader for number in sorted(led)] == brokers
+    assert len(brokers) == 3
+    [finding] = broker_clocks(admin, settings, [], writes=True)
+    assert (finding.verdict, finding.what) == (Verdict.OK, "all agree with ours")
 
 
 def test_a_transaction_that_nobody_ends(shop: Running, monkeypatch: pytest.MonkeyPatch) -> None:

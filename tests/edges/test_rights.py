@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,13 @@ from headrace.kafka.clients import admin_client
 from headrace.kafka.rights import Right, Rights, refuse_missing_rights
 from headrace.kernel.errors import Misconfigured
 from headrace.local import LocalKafka
+from headrace.observe.health import Health
 from headrace.projector.loop import Projector
 from headrace.reactor.loop import open_reactor
 from headrace.settings import Settings
 from headrace.transfers.commands import RequestTransfer
+from headrace.watch.groups import groups_of, topics_of
+from headrace.watch.loop import Watch
 from running import Running, running
 from secured import grant, login, password_of, revoke, secured_kafka
 
@@ -131,3 +135,29 @@ def test_a_missing_right_ends_the_command_with_one_line_and_exit_code_2(heart: R
     assert last.startswith("headrace: Kafka does not let this user READ topic transfers.commands, DESCRIBE_CONFIGS ")
     assert last.endswith("as `headrace acls --service handle-transfers` lists the rights")
     assert password_of("handle-accounts") not in ended.stderr + ended.stdout
+
+
+def test_the_watch_sees_all_by_its_rights_and_all_the_rest_without_one_of_them(
+    heart: Running, guarded: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in login(guarded, "watch").items():
+        monkeypatch.setenv(name, value)
+    settings = heart.settings.model_copy(update={"kafka_bootstrap_servers": guarded.secured_servers})
+    heart.send("accounts", ("ann", OpenAccount("Ann", "GBP")))
+    with closing(Watch(bank, settings, Health())) as watch:
+        watch.look()
+        seen = watch.sights.seen
+        assert seen.groups.keys() == seen.behind.keys() == groups_of(bank).keys()
+        assert sum(it.records for it in seen.behind["headrace.handle.accounts"].values()) == 1
+        lost = Right("group", "headrace.handle.transfers", ("DESCRIBE",))
+        revoke(heart.admin, "watch", lost)
+
+        def looked() -> bool:
+            watch.look()
+            return "headrace.handle.transfers" not in watch.sights.seen.groups
+
+        heart.wait(looked, "that group is not told of any more")
+        grant(heart.admin, "watch", [lost])
+        seen = watch.sights.seen
+        assert (seen.brokers, set(seen.topics)) == (1, set(topics_of(bank)))
+        assert seen.groups.keys() == seen.behind.keys() == groups_of(bank).keys() - {"headrace.handle.transfers"}

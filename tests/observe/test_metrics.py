@@ -15,7 +15,8 @@ from headrace.observe.counting import HandlerMetrics, ProjectorMetrics, ReactorM
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag
 from headrace.observe.states import STATES, Held, Watched
-from headrace.watch.brokers import GroupState, TopicState
+from headrace.watch.backlog import Behind
+from headrace.watch.brokers import Ends, GroupState, TopicState
 from headrace.watch.database import DatabaseState
 from headrace.watch.families import Seen, Sights
 from headrace.watch.reference import reference
@@ -51,7 +52,9 @@ def exposed() -> str:
         STATES.watch(Watched(group, Health(), lag, lambda: Held(1, 2, 3), projection))
     sights = Sights()
     database = DatabaseState(1, 2, 3, 4, 5, 6, 7, 8.0, {"idle": 1}, {"headrace.journal": 1}, {"standby": 0.0})
-    sights.seen = Seen(1, {"orders.events": TopicState(4, 0, 0, 7, 0.0, 60.0)}, {group: GroupState(1, 4, 0)}, database)
+    topics = {"orders.events": TopicState(4, 0, 0, 7, 0.0, 60.0)}
+    behind = {group: {("orders.events", 0): Behind(2, 1.0)}}
+    sights.seen = Seen(1, topics, {group: GroupState(1, 4, 0)}, behind, database, {"kafka": 9.0, "postgres": 9.0})
     metrics.REGISTRY.register(sights)
     try:
         return generate_latest(metrics.REGISTRY).decode()
@@ -78,7 +81,8 @@ def test_names_have_one_prefix_and_base_units_and_labels_hold_no_ids() -> None:
             assert it.name.endswith((*UNITS, *COUNTED))
         assert set(it.labels) <= {
             "aggregate", "code", "command", "event", "group", "librdkafka", "outcome", "partition", "projection",
-            "python", "reactor", "reason", "result", "rung", "source", "standby", "state", "table", "topic", "version",
+            "python", "reactor", "reason", "result", "rung", "server", "source", "standby", "state", "table",
+            "topic", "version",
         }  # fmt: skip
         assert it.text.endswith(".")
 
@@ -115,3 +119,22 @@ def test_counts_are_added_up_by_label() -> None:
     handler.answered([Tally([refused] * 2), Tally([refused])], [])
     handler.answered([Tally([refused, ("Switch", "accepted", "")], ["Switched"])], [])
     assert value(**labels) == before + 4
+
+
+@pytest.mark.parametrize("result", ["signed", "rewritten"])
+@pytest.mark.parametrize("projection", ["journal", "audit"])
+def test_a_history_that_was_rewritten_is_counted_from_0_so_that_the_first_time_is_an_increase(
+    projection: str, result: str
+) -> None:
+    ProjectorMetrics(projection)
+    labels = {"projection": projection, "result": result}
+    assert metrics.REGISTRY.get_sample_value("headrace_audit_checkpoints_total", labels) is not None
+
+
+def test_what_was_appended_to_a_topic_does_not_fall_when_a_partition_has_no_leader() -> None:
+    ends = Ends()
+    assert ends.appended("orders.events", 2) is None
+    both = {("orders.events", 0): 7, ("orders.events", 1): 5}
+    ends.look(both, both)
+    ends.look({("orders.events", 0): 9}, {("orders.events", 0): 9})
+    assert ends.appended("orders.events", 2) == 14

@@ -85,8 +85,12 @@ def drop(
 
     settings, view = read_settings(), load_app(app_path).view(name)
     group = group_of(f"{name}_v{version}")
-    state = read_groups(admin_client(settings), {group: []}, settings.partitions).get(group)
-    if state is not None and state.members:
+    found, unknown = read_groups(admin_client(settings), {group: []}, settings.partitions)
+    if unknown:
+        raise Fault(
+            f"the brokers do not tell whether a projector of version {version} of {name} runs: {unknown[group]}"
+        )
+    if found[group].members:
         raise Misconfigured(f"a projector of version {version} of {name} runs: stop it first")
     with connect(settings, "headrace views", autocommit=True) as connection:
         remove(connection, view, version)

@@ -1,6 +1,7 @@
 """Everything is looked at, in an order; what needs a server that is away is left out, and the server is told of."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import psycopg
 from confluent_kafka import KafkaException
@@ -8,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace.doctor import contracts, groups, servers, tables, topics, waiting
 from headrace.doctor.finding import Finding, Verdict, fail
+from headrace.doctor.standing import Standing
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
@@ -27,7 +29,8 @@ def examine(app: App, settings: Settings, *, writes: bool = True) -> Iterator[Fi
     if isinstance(admin, Finding):
         yield admin
     else:
-        yield from _guarded("kafka", of_kafka(admin, app, settings, writes=writes))
+        with closing(Standing(settings, None if isinstance(connection, Finding) else connection)) as standing:
+            yield from _guarded("kafka", of_kafka(admin, app, settings, standing, writes=writes))
     if isinstance(connection, Finding):
         yield connection
         return
@@ -37,25 +40,29 @@ def examine(app: App, settings: Settings, *, writes: bool = True) -> Iterator[Fi
             yield from _guarded("positions", of_both(connection, admin, app, settings))
 
 
-def of_kafka(admin: AdminClient, app: App, settings: Settings, *, writes: bool) -> Iterator[Finding]:
-    """What the brokers alone can tell; where topics are missing, no more than that."""
+def of_kafka(
+    admin: AdminClient, app: App, settings: Settings, standing: Standing, *, writes: bool
+) -> Iterator[Finding]:
+    """What the brokers can tell, and where groups stand; where topics are missing, no more than that."""
     yield from servers.brokers(admin, settings)
     there = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
     known = {name: entry.partitions for name, entry in there.items() if name in topics_of(app)}
     places = sorted((name, number) for name, partitions in known.items() for number in partitions)
-    yield servers.broker_clock(admin, settings, places, writes=writes)
+    yield from servers.broker_clocks(admin, settings, places, writes=writes)
     yield from topics.settings_of_topics(admin, app, settings)
     if len(known) < len(topics_of(app)):
         return
     yield from topics.replicas(admin, app)
     yield from topics.transactions(admin, settings, places)
-    yield from groups.members(admin, app, settings)
+    yield from groups.members(admin, app, settings, standing)
+    yield from groups.lost(admin, app, settings, standing)
     yield from waiting.parked_in_kafka(app, settings)
 
 
 def of_postgres(connection: Connection, app: App) -> Iterator[Finding]:
     """What the database alone can tell; where it is not migrated, no more than that."""
     yield servers.database_version(connection)
+    yield servers.database_takes_writes(connection)
     yield servers.database_clock(connection)
     state = tables.migrated(connection, app)
     yield state

@@ -9,8 +9,9 @@ from typing import Any, Final
 import psycopg
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaException, Message, Producer, libversion
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from msgspec import structs
 
-from headrace.doctor.finding import Finding, fail, ok, warn
+from headrace.doctor.finding import Finding, Verdict, fail, ok, warn
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, producer_config
 from headrace.kafka.consumer import Place
 from headrace.kafka.reading import list_offsets
@@ -55,6 +56,18 @@ def database_version(connection: psycopg.Connection[Any]) -> Finding:
     return ok("postgres", what)
 
 
+def database_takes_writes(connection: psycopg.Connection[Any]) -> Finding:
+    """Projectors can write: it is no standby, and not set to be read only."""
+    query = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+    [(is_standby, is_read_only)] = connection.execute(query).fetchall()
+    if is_standby:
+        return fail("writes", "this Postgres is a standby: it takes no writes", "set DATABASE_URL to the primary")
+    if is_read_only:
+        todo = "see why before default_transaction_read_only is set back: a full disk, a failover?"
+        return fail("writes", "transactions of this user in this database are read only", todo)
+    return ok("writes", "the database takes them")
+
+
 def database_clock(connection: psycopg.Connection[Any]) -> Finding:
     """Postgres's clock beside ours."""
     before = time.time()
@@ -62,34 +75,56 @@ def database_clock(connection: psycopg.Connection[Any]) -> Finding:
     return _compared("clock of postgres", at, before, time.time())
 
 
-def broker_clock(admin: AdminClient, settings: Settings, places: list[Place], *, writes: bool) -> Finding:
-    """The brokers' clock beside ours: by a record in a topic of its own, or as far as the newest records tell."""
+def broker_clocks(admin: AdminClient, settings: Settings, places: list[Place], *, writes: bool) -> Iterator[Finding]:
+    """Each broker's clock beside ours: by records in a topic of its own, or as far as the newest records tell."""
     if not writes:
-        return _by_newest(admin, places)
+        yield _by_newest(admin, places)
+        return
     topic = f"headrace.doctor.{uuid.uuid4().hex[:8]}"
+    brokers = sorted(admin.list_topics(timeout=REQUEST_TIMEOUT_S).brokers)
     try:
-        new = NewTopic(topic, 1, 1, config={"message.timestamp.type": "LogAppendTime", "min.insync.replicas": "1"})
-        admin.create_topics([new], operation_timeout=REQUEST_TIMEOUT_S)[topic].result()
+        make_topic_on_each(admin, topic, brokers)
     except KafkaException as error:
         why = error.args[0].str()
-        return warn("clock of brokers", f"a topic to ask them by cannot be made: {why}", "allow it, or use --read-only")
+        todo = "allow it, or use --read-only"
+        yield warn("clock of brokers", f"a topic to ask them by cannot be made: {why}", todo)
+        return
     try:
-        return _by_record(settings, topic)
+        found = [(broker, _by_record(settings, topic, number)) for number, broker in enumerate(brokers)]
     finally:
         admin.delete_topics([topic], operation_timeout=REQUEST_TIMEOUT_S)[topic].result()
+    apart = [
+        structs.replace(it, what=f"that of {broker} {it.what}") for broker, it in found if it.verdict != Verdict.OK
+    ]
+    yield from apart or [ok("clock of brokers", "agrees with ours" if len(found) == 1 else "all agree with ours")]
 
 
-def _by_record(settings: Settings, topic: str) -> Finding:
+def make_topic_on_each(admin: AdminClient, topic: str, brokers: list[int]) -> None:
+    """A topic with a partition on each of these brokers, in their order."""
+    config = {"message.timestamp.type": "LogAppendTime", "min.insync.replicas": "1"}
+    new = NewTopic(topic, len(brokers), replica_assignment=[[broker] for broker in brokers], config=config)
+    admin.create_topics([new], operation_timeout=REQUEST_TIMEOUT_S)[topic].result()
+
+
+def _by_record(settings: Settings, topic: str, partition: int) -> Finding:
     producer = Producer(producer_config(settings))
     appended: list[Message] = []
-    producer.produce(topic, b"", on_delivery=lambda error, message: appended.append(message) if error is None else None)
-    producer.flush(REQUEST_TIMEOUT_S)  # the first record finds the topic's leader
+
+    def append() -> None:
+        producer.produce(
+            topic,
+            b"",
+            partition=partition,
+            on_delivery=lambda error, message: appended.append(message) if error is None else None,
+        )
+        producer.flush(REQUEST_TIMEOUT_S)
+
+    append()  # the first record finds the partition's leader
     appended.clear()
     before = time.time()
-    producer.produce(topic, b"", on_delivery=lambda error, message: appended.append(message) if error is None else None)
-    producer.flush(REQUEST_TIMEOUT_S)
+    append()
     if not appended or appended[0].timestamp()[0] != TIMESTAMP_LOG_APPEND_TIME:
-        return warn("clock of brokers", "a record was not confirmed in time", "look at the brokers, and ask again")
+        return warn("clock of brokers", "did not confirm a record in time", "look at the broker, and ask again")
     return _compared("clock of brokers", appended[0].timestamp()[1] / 1000, before, time.time())
 
 

@@ -15,7 +15,7 @@ from headrace.kafka.topics import Owner, refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.settings import Settings
-from headrace.watch.brokers import Unstable, read_topics
+from headrace.watch.brokers import read_partitions, topic_state
 from headrace.watch.groups import topics_of
 
 READ_S: Final = 5.0
@@ -40,7 +40,8 @@ def settings_of_topics(admin: AdminClient, app: App, settings: Settings) -> Iter
 
 def replicas(admin: AdminClient, app: App) -> Iterator[Finding]:
     """Every partition is led, and has its replicas in sync."""
-    _, found = read_topics(admin, topics_of(app), Unstable())
+    _, there = read_partitions(admin, topics_of(app))
+    found = {name: topic_state(entries) for name, entries in there.items()}
     leaderless = {name: state.leaderless for name, state in found.items() if state.leaderless}
     lacking = {name: state.underreplicated for name, state in found.items() if state.underreplicated}
     for name, count in leaderless.items():

@@ -23,18 +23,23 @@ ATTEMPT_S: Final = 3.0
 REFUSED: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 RETRY_S: Final = 0.1
 CHUNK: Final = 10_000
+FIRST_BYTES: Final = 20_000
+"""So much of each partition is fetched where only its first record is asked for; a batch comes whole all the same."""
 
 
 def list_offsets(
-    admin: AdminClient, wanted: dict[Place, Any], isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
+    admin: AdminClient,
+    wanted: dict[Place, Any],
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    patience_s: float = LEADERLESS_S,
 ) -> dict[Place, Any]:
     """Offset and timestamp of each partition as the spec says; `latest()` is the high watermark, pending too.
 
     A broker that comes or goes leaves partitions without a leader, or with one that the client does not know yet, for
-    a while: they are asked again, and a `Fault` says so only after half a minute.
+    a while: they are asked again, and a `Fault` says so only after half a minute, or whatever patience there is.
     """
     began = time.monotonic()
-    deadline = began + LEADERLESS_S
+    deadline = began + patience_s
     while True:
         futures = admin.list_offsets(
             {TopicPartition(*place): spec for place, spec in wanted.items()},
@@ -128,6 +133,33 @@ def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -
         if silent > STALLED_S:
             stuck = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(remaining))
             raise Fault(f"{stuck} cannot be read to its end for {STALLED_S:.0f} s: does a transaction hang there?")
+
+
+def first_times(
+    settings: Settings, starts: dict[Place, int], ends: dict[Place, int], patience_s: float
+) -> dict[Place, int | None]:
+    """When the first committed record from each start was appended, in milliseconds; None for none before the end.
+
+    A partition of which nothing is heard in time is missing.
+    """
+    found: dict[Place, int | None] = {}
+    deadline = time.monotonic() + patience_s
+    consumer = Consumer(reader_config(settings) | {"fetch.message.max.bytes": FIRST_BYTES, "queued.min.messages": 1})
+    try:
+        consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+        while len(found) < len(starts) and time.monotonic() < deadline:
+            for message in available(consumer):
+                place, error = (message.topic(), message.partition()), message.error()
+                if error is None:
+                    found.setdefault(place, message.timestamp()[1] if message.offset() < ends[place] else None)
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    if message.offset() >= ends[place]:
+                        found.setdefault(place, None)
+                elif not passes(error):
+                    raise Fault(f"cannot read {place[0]}[{place[1]}]: {error.str()}")
+    finally:
+        consumer.close()
+    return found
 
 
 def available(consumer: Consumer) -> list[Record]:

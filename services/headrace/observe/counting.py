@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from headrace.kernel.app import BUILT_IN
 from headrace.observe import metrics
 
 Told: TypeAlias = tuple[str, str, str]
@@ -75,6 +76,10 @@ class ProjectorMetrics:
     def __init__(self, projection: str) -> None:
         self._applied = metrics.EVENTS_APPLIED.labels(projection)
         self._rows = metrics.ROWS_WRITTEN.labels(projection)
+        if projection in BUILT_IN:
+            # Whoever looks for an increase must have seen the count before it: the first one may be the only one.
+            for result in ("signed", "rewritten"):
+                metrics.AUDIT_CHECKPOINTS.labels(projection, result)
         self._dead_letters = Counts(metrics.DEAD_LETTERS)
 
     def applied(self, events: int, rows: int, dead: Iterable[tuple[str, str]]) -> None:

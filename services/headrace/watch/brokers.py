@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupState, IsolationLevel
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec
 from msgspec import Struct
 
@@ -13,21 +13,22 @@ from headrace.kafka.compaction import LAG
 from headrace.kafka.consumer import Place
 from headrace.kafka.reading import list_offsets
 
-GONE: Final = frozenset({ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN})
+PATIENCE_S: Final = 2.0
+"""Less than one request may take: the next look asks anew."""
 
 
 class TopicState(Struct, frozen=True):
     """One topic: its partitions, those that no broker leads, those that lack replicas, offsets given out in all.
 
     `unstable_s` is for how many seconds an open transaction has held back the end of one of them; `compaction_lag_s`
-    is None for a topic that is not compacted.
+    is None for a topic that is not compacted, and each of the last three where it is not known.
     """
 
     partitions: int
     leaderless: int
     underreplicated: int
-    appended: int = 0
-    unstable_s: float = 0.0
+    appended: int | None = None
+    unstable_s: float | None = None
     compaction_lag_s: float | None = None
 
 
@@ -39,16 +40,18 @@ class GroupState(Struct, frozen=True):
     unassigned: int
 
 
-class Unstable:
-    """For how long open transactions have held back the ends of partitions, looked at again and again."""
+class Ends:
+    """Where partitions end, and for how long open transactions have held that back, looked at again and again."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: dict[Place, tuple[int, float]] = {}
+        self._high: dict[Place, int] = {}
 
     def look(self, stable: Mapping[Place, int], high: Mapping[Place, int]) -> dict[str, float]:
         """The longest time of each topic, in seconds, 0 where nothing is held back."""
         now = self._clock()
+        self._high |= high
         held = {place: end for place, end in stable.items() if high[place] > end}
         before = self._since
         self._since = {
@@ -60,56 +63,91 @@ class Unstable:
             longest[topic] = max(longest[topic], now - since)
         return longest
 
+    def appended(self, topic: str, partitions: int) -> int | None:
+        """Offsets given out in a topic; None while the end of a partition was never told.
 
-def read_topics(admin: AdminClient, names: Iterable[str], unstable: Unstable) -> tuple[int, dict[str, TopicState]]:
-    """How many brokers there are, and how the topics are that exist; `Fault` or `KafkaException` without an answer."""
+        A partition that has no leader keeps the end that it had: a sum that falls would look like a new count.
+        """
+        places = [(topic, number) for number in range(partitions)]
+        return sum(self._high[place] for place in places) if self._high.keys() >= set(places) else None
+
+
+def read_partitions(admin: AdminClient, names: Iterable[str]) -> tuple[int, dict[str, list[Any]]]:
+    """How many brokers there are, and the partitions of the topics that exist; `KafkaException` without an answer."""
     metadata = admin.list_topics(timeout=REQUEST_TIMEOUT_S)
     there = {name: list(metadata.topics[name].partitions.values()) for name in names if name in metadata.topics}
-    led = {(name, entry.id) for name, entries in there.items() for entry in entries if entry.leader >= 0}
-    stable, high = _ends(admin, led, IsolationLevel.READ_COMMITTED), _ends(admin, led, IsolationLevel.READ_UNCOMMITTED)
-    longest, lags = unstable.look(stable, high), _compaction_lags(admin, list(there))
-    states = {}
-    for name, entries in there.items():
-        states[name] = TopicState(
-            partitions=len(entries),
-            leaderless=sum(entry.leader < 0 for entry in entries),
-            underreplicated=sum(len(entry.isrs) < len(entry.replicas) for entry in entries),
-            appended=sum(end for (topic, _), end in high.items() if topic == name),
-            unstable_s=longest.get(name, 0.0),
-            compaction_lag_s=lags[name],
-        )
-    return len(metadata.brokers), states
+    return len(metadata.brokers), there
 
 
-def read_groups(admin: AdminClient, topics: Mapping[str, list[str]], partitions: int) -> dict[str, GroupState]:
-    """The groups that exist; one that never had a member, or is forgotten, does not."""
-    found = {}
-    for name, future in admin.describe_consumer_groups(list(topics), request_timeout=REQUEST_TIMEOUT_S).items():
-        group = future.result()
-        if group.state in GONE:
-            continue
-        wanted = {(topic, number) for topic in topics[name] for number in range(partitions)}
-        owned = {(entry.topic, entry.partition) for member in group.members for entry in _owned(member)}
-        found[name] = GroupState(len(group.members), len(wanted), len(wanted - owned))
-    return found
+def read_ends(admin: AdminClient, there: Mapping[str, list[Any]]) -> tuple[dict[Place, int], dict[Place, int]]:
+    """The last stable offsets, then the high watermarks, of the partitions that are led; `Fault` if nobody tells."""
+    led = [(name, entry.id) for name, entries in there.items() for entry in entries if entry.leader >= 0]
+    return (
+        read_offsets(admin, led, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED),
+        read_offsets(admin, led, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED),
+    )
 
 
-def _ends(admin: AdminClient, led: set[Place], isolation: IsolationLevel) -> dict[Place, int]:
-    found = list_offsets(admin, dict.fromkeys(sorted(led), OffsetSpec.latest()), isolation) if led else {}
+def read_offsets(
+    admin: AdminClient,
+    places: Iterable[Place],
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+) -> dict[Place, int]:
+    """The same offset of all these partitions; `Fault` when it is not told soon."""
+    wanted = dict.fromkeys(sorted(places), spec)
+    found = list_offsets(admin, wanted, isolation, PATIENCE_S) if wanted else {}
     return {place: info.offset for place, info in found.items()}
+
+
+def topic_state(
+    entries: list[Any], appended: int | None = None, unstable_s: float | None = None, lag_s: float | None = None
+) -> TopicState:
+    """One topic, from its partitions and what else is known."""
+    return TopicState(
+        partitions=len(entries),
+        leaderless=sum(entry.leader < 0 for entry in entries),
+        underreplicated=sum(len(entry.isrs) < len(entry.replicas) for entry in entries),
+        appended=appended,
+        unstable_s=unstable_s,
+        compaction_lag_s=lag_s,
+    )
+
+
+def read_groups(
+    admin: AdminClient, topics: Mapping[str, list[str]], partitions: int
+) -> tuple[dict[str, GroupState], dict[str, str]]:
+    """Groups with their members, and why nothing is known of others.
+
+    One that never had a member, or is forgotten, has none, as one that all have left.
+    """
+    found, unknown = {}, {}
+    for name, future in admin.describe_consumer_groups(list(topics), request_timeout=REQUEST_TIMEOUT_S).items():
+        wanted = {(topic, number) for topic in topics[name] for number in range(partitions)}
+        try:
+            members = future.result().members
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                unknown[name] = error.args[0].str()
+                continue
+            members = []
+        owned = {(entry.topic, entry.partition) for member in members for entry in _owned(member)}
+        found[name] = GroupState(len(members), len(wanted), len(wanted - owned))
+    return found, unknown
+
+
+def read_compaction_lags(admin: AdminClient, names: Iterable[str]) -> dict[str, float]:
+    """How old a record must be for compaction, in seconds, of the topics that are compacted; 0 guards nothing."""
+    resources = {ConfigResource(ConfigResource.Type.TOPIC, name): name for name in names}
+    if not resources:
+        return {}
+    lags = {}
+    for resource, future in admin.describe_configs(list(resources), request_timeout=REQUEST_TIMEOUT_S).items():
+        config = future.result()
+        if "compact" in config["cleanup.policy"].value:
+            lags[resources[resource]] = int(config[LAG].value) / 1000
+    return lags
 
 
 def _owned(member: Any) -> list[Any]:
     return member.assignment.topic_partitions if member.assignment else []
-
-
-def _compaction_lags(admin: AdminClient, names: list[str]) -> dict[str, float | None]:
-    resources = {ConfigResource(ConfigResource.Type.TOPIC, name): name for name in names}
-    if not resources:
-        return {}
-    lags: dict[str, float | None] = {}
-    for resource, future in admin.describe_configs(list(resources), request_timeout=REQUEST_TIMEOUT_S).items():
-        config = future.result()
-        is_guarded = "compact" in config["cleanup.policy"].value and int(config[LAG].value)
-        lags[resources[resource]] = int(config[LAG].value) / 1000 if is_guarded else None
-    return lags

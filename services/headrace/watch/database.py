@@ -1,5 +1,10 @@
 """What Postgres says of itself and of the database."""
 
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Timer
 from typing import Any, Final
 
 import psycopg
@@ -54,3 +59,25 @@ def read_database(connection: psycopg.Connection[Any], schemas: list[str]) -> Da
     return DatabaseState(
         size, committed, rolled_back, cached, read, deadlocks, most, oldest_s, sessions, tables, standbys
     )
+
+
+@contextmanager
+def answered_within(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+    """Hang up after so long: a server that is frozen keeps the connection, and no timeout of its own ends a statement.
+
+    Whoever waits for an answer then gets a `psycopg.Error`.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        timer = Timer(seconds, _hang_up, [wire])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+def _hang_up(wire: socket.socket) -> None:
+    with suppress(OSError):  # the other side has
+        wire.shutdown(socket.SHUT_RDWR)

@@ -7,18 +7,26 @@ from msgspec import Struct
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from headrace.kafka.consumer import Place
 from headrace.observe.metrics import Family
+from headrace.observe.states import PLACE
+from headrace.watch.backlog import Behind
 from headrace.watch.brokers import GroupState, TopicState
 from headrace.watch.database import DatabaseState
 
 
-class Seen(Struct):
-    """The last look; `database` is None while Postgres does not answer, `brokers` 0 while Kafka does not."""
+class Seen(Struct, frozen=True):
+    """The last look; `database` is None while Postgres does not answer, `brokers` 0 while Kafka does not.
+
+    `looked` says when the last look at each server ended, answered or not, in seconds since 1970.
+    """
 
     brokers: int = 0
     topics: Mapping[str, TopicState] = {}
     groups: Mapping[str, GroupState] = {}
+    behind: Mapping[str, Mapping[Place, Behind]] = {}
     database: DatabaseState | None = None
+    looked: Mapping[str, float] = {}
 
 
 Sample = tuple[str, list[str], float]
@@ -33,9 +41,12 @@ FAMILIES: Final = tuple(
         ("topic_appended_total", ("topic",), "Offsets given out in a topic, markers of transactions included."),
         ("topic_unstable_seconds", ("topic",), "For how long an open transaction has held back a partition's end."),
         ("topic_compaction_lag_seconds", ("topic",), "How old a record must be before compaction may take it."),
-        ("group_members", ("group",), "Members of a consumer group, of those groups that exist."),
+        ("group_members", ("group",), "Members of a consumer group that the app is to have."),
         ("group_partitions", ("group",), "Partitions that a consumer group has to read."),
         ("group_unassigned_partitions", ("group",), "Partitions of a group that none of its members has."),
+        ("group_lag_records", PLACE, "Offsets that wait for a group; 0 when all is read."),
+        ("group_lag_seconds", PLACE, "How old the first record is at most that waits."),
+        ("watch_look_timestamp_seconds", ("server",), "When the last look at a server was over, answered or not."),
         ("postgres_up", (), "1 when Postgres answered at the last look."),
         ("postgres_database_bytes", (), "Size of the database."),
         ("postgres_table_bytes", ("table",), "Size of a table with its indexes."),
@@ -54,7 +65,7 @@ class Sights(Collector):
     """The metrics of the last look; `seen` is replaced at each."""
 
     def __init__(self) -> None:
-        self.seen: Seen | None = None
+        self.seen = Seen()
 
     def describe(self) -> Iterable[Metric]:
         """The families, without values."""
@@ -63,7 +74,7 @@ class Sights(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families, with their values; none before the first look."""
         families = self._families()
-        for name, labels, value in _samples(self.seen) if self.seen else ():
+        for name, labels, value in _samples(self.seen):
             families[f"headrace_{name}"].add_metric(labels, value)
         yield from families.values()
 
@@ -73,22 +84,35 @@ class Sights(Collector):
 
 
 def _samples(seen: Seen) -> Iterator[Sample]:
-    yield "kafka_brokers", [], seen.brokers
+    yield from (("watch_look_timestamp_seconds", [server], at) for server, at in seen.looked.items())
+    if "kafka" in seen.looked:
+        yield "kafka_brokers", [], seen.brokers
     for topic, state in seen.topics.items():
-        yield "topic_partitions", [topic], state.partitions
-        yield "topic_leaderless_partitions", [topic], state.leaderless
-        yield "topic_underreplicated_partitions", [topic], state.underreplicated
-        yield "topic_appended_total", [topic], state.appended
-        yield "topic_unstable_seconds", [topic], state.unstable_s
-        if state.compaction_lag_s is not None:
-            yield "topic_compaction_lag_seconds", [topic], state.compaction_lag_s
+        yield from _topic(topic, state)
     for group, members in seen.groups.items():
         yield "group_members", [group], members.members
         yield "group_partitions", [group], members.partitions
         yield "group_unassigned_partitions", [group], members.unassigned
-    yield "postgres_up", [], float(seen.database is not None)
+    for group, places in seen.behind.items():
+        for (topic, number), behind in places.items():
+            yield "group_lag_records", [group, topic, str(number)], behind.records
+            yield "group_lag_seconds", [group, topic, str(number)], behind.seconds
+    if "postgres" in seen.looked:
+        yield "postgres_up", [], float(seen.database is not None)
     if seen.database is not None:
         yield from _database(seen.database)
+
+
+def _topic(topic: str, state: TopicState) -> Iterator[Sample]:
+    yield "topic_partitions", [topic], state.partitions
+    yield "topic_leaderless_partitions", [topic], state.leaderless
+    yield "topic_underreplicated_partitions", [topic], state.underreplicated
+    if state.appended is not None:
+        yield "topic_appended_total", [topic], state.appended
+    if state.unstable_s is not None:
+        yield "topic_unstable_seconds", [topic], state.unstable_s
+    if state.compaction_lag_s is not None:
+        yield "topic_compaction_lag_seconds", [topic], state.compaction_lag_s
 
 
 def _database(state: DatabaseState) -> Iterator[Sample]:

@@ -1,7 +1,7 @@
 """The consumer groups that an app's services form, and what each reads; what the watch needs to look at them."""
 
 from headrace.handler import rights as handler
-from headrace.kafka.rights import Right, Rights
+from headrace.kafka.rights import Right, Rights, reads, reads_alone
 from headrace.kafka.topics import Owner
 from headrace.kernel.app import BUILT_IN, App
 from headrace.projector import rights as projector
@@ -12,10 +12,25 @@ from headrace.reactor.loop import sources_of
 
 def groups_of(app: App) -> dict[str, list[str]]:
     """The topics of each group, by the group's name; whether it runs anywhere is another question."""
+    return workers_of(app) | projectors_of(app)
+
+
+def workers_of(app: App) -> dict[str, list[str]]:
+    """Those of handlers and reactors, which stand where their committed offsets say."""
     groups = {handler.group_of(each.name): [each.command_topic] for each in app.aggregates}
-    groups |= {reactor.group_of(each.name): [*sources_of(app, each), each.timer_topic] for each in app.reactors}
+    return groups | {reactor.group_of(each.name): [*sources_of(app, each), each.timer_topic] for each in app.reactors}
+
+
+def projectors_of(app: App) -> dict[str, list[str]]:
+    """Those of projectors, which stand where Postgres says."""
     kinds = [kind_of(app, name) for name in (*(view.name for view in app.views), *BUILT_IN)]
-    return groups | {projector.group_of(kind.name): kind.topics for kind in kinds}
+    return {projector.group_of(kind.name): kind.topics for kind in kinds}
+
+
+def sources_of_groups(app: App) -> dict[str, list[str]]:
+    """What each group works off. Timers' topics are none of it: whoever takes one over reads all of it anew."""
+    timers = {each.timer_topic for each in app.reactors}
+    return {group: [topic for topic in topics if topic not in timers] for group, topics in groups_of(app).items()}
 
 
 def topics_of(app: App) -> list[str]:
@@ -25,7 +40,10 @@ def topics_of(app: App) -> list[str]:
 
 
 def watch_rights(app: App) -> Rights:
-    """A look at everything, and no record."""
-    topics = (Right("topic", name, ("DESCRIBE", "DESCRIBE_CONFIGS")) for name in topics_of(app))
+    """A look at everything, and the first record that waits for a group: when it was appended."""
+    topics = topics_of(app)
+    read = {topic for sources in sources_of_groups(app).values() for topic in sources}
+    looked_at = (Right("topic", topic, ("DESCRIBE", "DESCRIBE_CONFIGS")) for topic in topics if topic not in read)
     groups = (Right("group", name, ("DESCRIBE",)) for name in groups_of(app))
-    return Rights("watch", "watch", (*topics, *groups))
+    needed = (*reads(*(topic for topic in topics if topic in read)), *looked_at, *groups, reads_alone())
+    return Rights("watch", "watch", needed)

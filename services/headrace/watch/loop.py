@@ -1,18 +1,22 @@
 """`headrace watch`: looks at brokers, topics, groups and Postgres again and again, and shows what it saw as metrics.
 
-It is no part of the work: it reads no record, writes nothing, and everything goes on without it. It stays up when what
-it looks at is down, since that is what it is to tell.
+It is no part of the work: it writes nothing, reads of a record that waits only when it was appended, and all else goes
+on without it. It stays up when what it looks at is down, since that is what it is to tell.
 """
 
 import time
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import psycopg
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from msgspec import structs
 from structlog import get_logger
 
 from headrace.kafka.clients import admin_client
+from headrace.kafka.consumer import Place
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
 from headrace.observe.health import Health
@@ -20,13 +24,29 @@ from headrace.observe.metrics import REGISTRY
 from headrace.postgres.connection import connect
 from headrace.postgres.session import Connection
 from headrace.settings import Settings
-from headrace.watch.brokers import GroupState, TopicState, Unstable, read_groups, read_topics
-from headrace.watch.database import DatabaseState, read_database
-from headrace.watch.families import Seen, Sights
-from headrace.watch.groups import groups_of, topics_of
+from headrace.watch.backlog import Backlog, Behind
+from headrace.watch.brokers import (
+    Ends,
+    GroupState,
+    TopicState,
+    read_compaction_lags,
+    read_ends,
+    read_groups,
+    read_offsets,
+    read_partitions,
+    topic_state,
+)
+from headrace.watch.database import DatabaseState, answered_within, read_database
+from headrace.watch.families import Sights
+from headrace.watch.groups import groups_of, sources_of_groups, topics_of, workers_of
+from headrace.watch.positions import Committed, Stands, read_checkpoints
 
 INTERVAL_S: Final = 5.0
 PAUSE_S: Final = 0.1
+PATIENCE_S: Final = 10.0
+"""How long one look at Postgres may take."""
+
+FoundT = TypeVar("FoundT")
 
 log = get_logger("headrace.watch")
 
@@ -40,8 +60,11 @@ class Watch:
         self._settings = settings
         self._health = health
         self._topics, self._groups = topics_of(app), groups_of(app)
+        self._workers, self._sources = workers_of(app), sources_of_groups(app)
         self._schemas = ["headrace", *(view.schema for view in app.views)]
-        self._unstable = Unstable()
+        self._ends = Ends()
+        self._backlog = Backlog(settings)
+        self._committed = Committed(settings)
         self._admin: AdminClient | None = None
         self._connection: Connection | None = None
 
@@ -59,32 +82,101 @@ class Watch:
                     time.sleep(PAUSE_S)
         finally:
             REGISTRY.unregister(self.sights)
-            if self._connection is not None:
-                self._connection.close()
+            self.close()
+
+    def close(self) -> None:
+        """Leave the servers."""
+        self._committed.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def look(self) -> None:
-        """Look once."""
-        brokers, topics, groups = self._look_at_kafka()
-        self._health.beat()
-        self.sights.seen = Seen(brokers, topics, groups, self._look_at_postgres())
+        """Look once, at one part after the other: one that does not answer takes no other with it."""
+        database = self._part("Postgres", self._look_at_postgres)
+        self._see("postgres", database=database)
+        stands = self._part("checkpoints", self._look_at_checkpoints) if database else None
+        brokers, there = self._part("Kafka", self._look_at_brokers) or (0, {})
+        if self._admin is None or not brokers:  # the rest would only wait
+            self._see("kafka", brokers=0, topics={}, groups={}, behind={})
+            return
+        stable, topics = self._look_at_topics(self._admin, there)
+        groups = self._part("groups", partial(self._look_at_groups, self._admin))
+        behind = self._part("backlog", partial(self._look_at_backlog, self._admin, stands or {}, stable))
+        self._see("kafka", brokers=brokers, topics=topics, groups=groups or {}, behind=behind or {})
 
-    def _look_at_kafka(self) -> tuple[int, dict[str, TopicState], dict[str, GroupState]]:
-        try:
-            self._admin = self._admin or admin_client(self._settings)
-            brokers, topics = read_topics(self._admin, self._topics, self._unstable)
-            self._health.beat()
-            return brokers, topics, read_groups(self._admin, self._groups, self._settings.partitions)
-        except (Fault, KafkaException) as error:
-            log.warning("Kafka does not answer", why=str(error))
-            return 0, {}, {}
+    def _see(self, server: str, **found: Any) -> None:
+        looked = {**self.sights.seen.looked, server: time.time()}
+        self.sights.seen = structs.replace(self.sights.seen, looked=looked, **found)
 
-    def _look_at_postgres(self) -> DatabaseState | None:
+    def _part(self, what: str, ask: Callable[[], FoundT]) -> FoundT | None:
+        """What one part of a look brings; None without an answer."""
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = connect(self._settings, "headrace watch", autocommit=True)
-            return read_database(self._connection, self._schemas)
-        except (Fault, psycopg.Error) as error:
-            log.warning("Postgres does not answer", why=" ".join(str(error).split()))
-            if self._connection is not None:
-                self._connection.close()
+            return ask()
+        except (Fault, KafkaException, psycopg.Error) as error:
+            log.warning("no answer", what=what, why=" ".join(str(error).split()))
             return None
+        finally:
+            self._health.beat()
+
+    def _look_at_postgres(self) -> DatabaseState:
+        return self._asked(partial(read_database, schemas=self._schemas))
+
+    def _look_at_checkpoints(self) -> Stands:
+        """Where projectors stand, those that never began, too."""
+        found = self._asked(read_checkpoints)
+        return {group: found.get(group, {}) for group in self._groups if group not in self._workers}
+
+    def _asked(self, ask: Callable[[Connection], FoundT]) -> FoundT:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._settings, "headrace watch", autocommit=True)
+        try:
+            with answered_within(self._connection, PATIENCE_S):
+                return ask(self._connection)
+        except psycopg.OperationalError:
+            self._connection.close()
+            raise
+
+    def _look_at_brokers(self) -> tuple[int, dict[str, list[Any]]]:
+        self._admin = self._admin or admin_client(self._settings)
+        return read_partitions(self._admin, self._topics)
+
+    def _look_at_topics(
+        self, admin: AdminClient, there: dict[str, list[Any]]
+    ) -> tuple[dict[Place, int], dict[str, TopicState]]:
+        """The last stable offsets of partitions, and the topics."""
+        stable, high = self._part("ends", partial(read_ends, admin, there)) or ({}, {})
+        unstable = self._ends.look(stable, high)
+        lags = self._part("settings of topics", partial(read_compaction_lags, admin, there)) or {}
+        return stable, {
+            name: topic_state(entries, self._ends.appended(name, len(entries)), unstable.get(name), lags.get(name))
+            for name, entries in there.items()
+        }
+
+    def _look_at_groups(self, admin: AdminClient) -> dict[str, GroupState]:
+        found, unknown = read_groups(admin, self._groups, self._settings.partitions)
+        for group, why in unknown.items():
+            log.warning("the members of a group are not known", group=group, why=why)
+        return found
+
+    def _look_at_backlog(
+        self, admin: AdminClient, stands: Stands, ends: dict[Place, int]
+    ) -> dict[str, dict[Place, Behind]]:
+        """How far each group is behind; one that has no position yet stands at the beginning."""
+        begins = read_offsets(admin, ends, OffsetSpec.earliest())
+        stands = dict(stands)
+        for group in self._workers:
+            places = [place for place in ends if place[0] in self._sources[group]]
+            found = self._part(f"offsets of {group}", partial(self._committed.of, group, places))
+            if found is not None:
+                stands[group] = found
+        return self._backlog.look(
+            {
+                group: {
+                    place: max(begins[place], found.get(place, -1))
+                    for place in ends
+                    if place[0] in self._sources[group]
+                }
+                for group, found in stands.items()
+            },
+            ends,
+        )
