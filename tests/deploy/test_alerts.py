@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 OF_OTHERS = {
-    "up",
+    "up", "process_start_time_seconds",
     "node_filesystem_avail_bytes", "node_filesystem_size_bytes",
     "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes",
 }  # fmt: skip

@@ -34,9 +34,7 @@ BOARDS = {
 }
 
 RIGHTLY_EMPTY = {
-    "Signed checkpoints": "no HEADRACE_AUDIT_KEY: nobody signs",
     "Standbys": "one Postgres, no standby",
-    "HeadraceHistoryRewritten": "no HEADRACE_AUDIT_KEY: nobody signs",
     "HeadracePostgresReplicationLag": "one Postgres, no standby",
     "HeadraceWatchDown": "absent() says nothing while there is something",
 }
@@ -46,8 +44,13 @@ SERVICES = {
     "handler-transfers": ("handle", "transfers"),
     "reactor": ("react", "transfer_process"),
     "project-orders": ("project", "orders"),
+    "project-order-statistics": ("project", "order_statistics"),
     "project-accounts": ("project", "accounts"),
+    "project-statements": ("project", "statements"),
+    "project-transfers": ("project", "transfers"),
+    "project-transfer-volumes": ("project", "transfer_volumes"),
     "project-journal": ("project", "journal"),
+    "project-audit": ("project", "audit"),
     "watch": ("watch",),
 }
 

@@ -42,7 +42,7 @@ NOW: Final = (
         unit="s",
         kind="stat",
         width=4,
-        asks=(Ask("max(headrace_consumer_lag_seconds)"),),
+        asks=(Ask("max(headrace_consumer_lag_seconds or headrace_group_lag_seconds)"),),
         runbooks=("HeadraceLagOld",),
     ),
     Panel(
@@ -94,7 +94,7 @@ WORK: Final = (
         title="Lag in seconds",
         text="How old the oldest unread record of a group is at most; 0 when all is read.",
         unit="s",
-        asks=(Ask("max by (group) (headrace_consumer_lag_seconds)", "{{group}}"),),
+        asks=(Ask("max by (group) (headrace_consumer_lag_seconds or headrace_group_lag_seconds)", "{{group}}"),),
         runbooks=("HeadraceLagOld", "HeadraceJournalNearCompaction"),
     ),
     Panel(

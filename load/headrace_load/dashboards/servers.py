@@ -36,7 +36,7 @@ KAFKA: Final = (
     ),
     Panel(
         title="Partitions that nobody reads",
-        text="Of all groups that exist.",
+        text="Of all groups that the app is to have.",
         unit="short",
         kind="stat",
         width=6,
@@ -62,6 +62,13 @@ KAFKA: Final = (
         unit="short",
         asks=(Ask("max by (group) (headrace_group_members)", "{{group}}"),),
         runbooks=("HeadraceHandlerStopped", "HeadraceProjectorStopped"),
+    ),
+    Panel(
+        title="What waits for groups",
+        text="How old the oldest record is that waits for a group, whether a process of it runs or not.",
+        unit="s",
+        asks=(Ask("max by (group) (headrace_group_lag_seconds)", "{{group}}"),),
+        runbooks=("HeadraceLagOld", "HeadraceJournalNearCompaction", "HeadraceRestarting"),
     ),
     Panel(
         title="Free disk",
