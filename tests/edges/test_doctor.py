@@ -282,7 +282,8 @@ def test_a_journal_that_compaction_has_overtaken(shop: Running) -> None:
     shop.change(update.format(0, partition))
     try:
         with configured(shop, "orders.events", "min.compaction.lag.ms", "1000"):
-            finding = alone(shop)
+            # It has gone on with what comes, and does not move from where it is said to stand: that is told, too.
+            [finding] = [it for it in not_well(found(shop)) if it.about != "progress"]
             assert finding.verdict is Verdict.FAIL
             assert finding.what == (
                 f"the journal has not copied events older than 100% of the compaction lag: orders.events[{partition}]"
