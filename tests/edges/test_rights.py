@@ -140,14 +140,19 @@ def test_a_missing_right_ends_the_command_with_one_line_and_exit_code_2(heart: R
 def test_the_watch_sees_all_by_its_rights_and_all_the_rest_without_one_of_them(
     heart: Running, guarded: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    heart.send("accounts", ("ann", OpenAccount("Ann", "GBP")))
     for name, value in login(guarded, "watch").items():
         monkeypatch.setenv(name, value)
     settings = heart.settings.model_copy(update={"kafka_bootstrap_servers": guarded.secured_servers})
-    heart.send("accounts", ("ann", OpenAccount("Ann", "GBP")))
     with closing(Watch(bank, settings, Health())) as watch:
-        watch.look()
+
+        def sees_all() -> bool:
+            watch.look()
+            seen = watch.sights.seen
+            return seen.groups.keys() == seen.behind.keys() == groups_of(bank).keys()
+
+        heart.wait(sees_all, "every group is told of")
         seen = watch.sights.seen
-        assert seen.groups.keys() == seen.behind.keys() == groups_of(bank).keys()
         assert sum(it.records for it in seen.behind["headrace.handle.accounts"].values()) == 1
         lost = Right("group", "headrace.handle.transfers", ("DESCRIBE",))
         revoke(heart.admin, "watch", lost)

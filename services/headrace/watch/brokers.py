@@ -128,7 +128,7 @@ def read_groups(
             members = future.result().members
         except KafkaException as error:
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                unknown[name] = error.args[0].str()
+                unknown[name] = f"{error.args[0].name()} {error.args[0].str()}"
                 continue
             members = []
         owned = {(entry.topic, entry.partition) for member in members for entry in _owned(member)}
