@@ -26,6 +26,7 @@ VERSIONS: Final = """
     ) AS journal
     WHERE version <> before + 1 OR "offset" <= below ORDER BY partition, "offset" LIMIT 1000"""
 
+# A transaction has no room for a million events: who says so has forged the row, and costs no more than that.
 # How far both have come: an event may be journaled a moment before its outcome is kept, or after it. A command that was
 # parked is answered long after those behind it, so that its offset tells nothing.
 REACHED: Final = """
@@ -42,7 +43,7 @@ REACHED: Final = """
           AND audit.projector = 'audit' AND audit.topic = %(outcomes)s
     ), told AS (
         SELECT partition, "offset", logged_at, aggregate_id, command_offset,
-               generate_series(version - least(events, 10000) + 1, version) AS version
+               generate_series(version - least(events, 1000000) + 1, version) AS version
         FROM headrace.audit WHERE topic = %(outcomes)s AND result = 'accepted' AND NOT repeated AND events > 0
     ), parked AS (
         SELECT DISTINCT aggregate_id FROM headrace.audit WHERE topic = %(outcomes)s AND result = 'parked'
