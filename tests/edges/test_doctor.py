@@ -126,8 +126,8 @@ def test_a_group_that_nobody_is_in_while_commands_wait(shop: Running) -> None:
 
 
 def test_a_group_that_has_never_run_or_is_forgotten(shop: Running) -> None:
-    group = "headrace.project.audit"
-    shop.services.stop("project-audit")
+    group = "headrace.project.order_statistics_v1"
+    shop.services.stop("project-order_statistics")
 
     def is_forgotten() -> bool:
         try:
@@ -143,9 +143,9 @@ def test_a_group_that_has_never_run_or_is_forgotten(shop: Running) -> None:
     shop.wait(is_forgotten, "the brokers know it no more")
     assert (said().verdict, said().what) == (Verdict.WARN, f"{group} has no process; nothing waits for it")
     shop.send("orders", *lifecycles(3, first=200))
-    shop.wait(lambda: said().verdict is Verdict.FAIL, "outcomes wait for it")
+    shop.wait(lambda: said().verdict is Verdict.FAIL, "events wait for it")
     assert said().what.startswith(f"{group} has no process, and ")
-    shop.start("project-audit-again", "project", "audit")
+    shop.start("statistics-again", "project", "order_statistics")
     shop.wait_until_quiet()
     shop.wait(lambda: not not_well(found(shop)), "it is well again")
 

@@ -62,10 +62,14 @@ def test_a_group_that_nobody_is_a_member_of_any_more_is_seen_from_outside(shop: 
 
 def test_a_group_that_never_ran_or_is_forgotten_is_seen_to_have_nobody(shop: Running) -> None:
     port = watched(shop)
-    shop.wait(lambda: ("headrace.project.audit",) in scrape(port).by("headrace_group_members", "group"), "it is there")
+    group, audit = "headrace.project.order_statistics_v1", "headrace.project.audit"
+    shop.wait(lambda: (group,) in scrape(port).by("headrace_group_members", "group"), "it is there")
     found = scrape(port)
-    assert found.total("headrace_group_members", group="headrace.project.audit") == 0
-    assert found.total("headrace_group_unassigned_partitions", group="headrace.project.audit") == PARTITIONS
+    assert found.total("headrace_group_members", group=group) == 0
+    assert found.total("headrace_group_unassigned_partitions", group=group) == PARTITIONS
+    # Not everybody keeps an audit: one that never ran is not missed.
+    assert (audit,) not in found.by("headrace_group_members", "group")
+    assert (audit,) not in found.by("headrace_group_lag_records", "group")
 
 
 def test_what_waits_for_a_journal_that_does_not_run_gets_older_and_a_mark_behind_it_is_nothing(shop: Running) -> None:

@@ -12,6 +12,7 @@ from headrace.kafka.clients import REQUEST_TIMEOUT_S
 from headrace.kafka.compaction import LAG
 from headrace.kafka.consumer import Place
 from headrace.kafka.reading import list_offsets
+from headrace.watch.groups import OPTIONAL
 
 PATIENCE_S: Final = 2.0
 """Less than one request may take: the next look asks anew."""
@@ -119,7 +120,7 @@ def read_groups(
 ) -> tuple[dict[str, GroupState], dict[str, str]]:
     """Groups with their members, and why nothing is known of others.
 
-    One that never had a member, or is forgotten, has none, as one that all have left.
+    One that never had a member, or is forgotten, has none, as one that all have left; an optional one is left out.
     """
     found, unknown = {}, {}
     for name, future in admin.describe_consumer_groups(list(topics), request_timeout=REQUEST_TIMEOUT_S).items():
@@ -129,6 +130,8 @@ def read_groups(
         except KafkaException as error:
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
                 unknown[name] = f"{error.args[0].name()} {error.args[0].str()}"
+                continue
+            if name in OPTIONAL:
                 continue
             members = []
         owned = {(entry.topic, entry.partition) for member in members for entry in _owned(member)}

@@ -1,13 +1,18 @@
 """The consumer groups that an app's services form, and what each reads; what the watch needs to look at them."""
 
+from typing import Final
+
 from headrace.handler import rights as handler
 from headrace.kafka.rights import Right, Rights, reads, reads_alone
 from headrace.kafka.topics import Owner
-from headrace.kernel.app import BUILT_IN, App
+from headrace.kernel.app import AUDIT, BUILT_IN, App
 from headrace.projector import rights as projector
 from headrace.projector.kind import kind_of
 from headrace.reactor import rights as reactor
 from headrace.reactor.loop import sources_of
+
+OPTIONAL: Final = frozenset({projector.group_of(AUDIT)})
+"""Groups that not everybody runs: missed only where they once ran."""
 
 
 def groups_of(app: App) -> dict[str, list[str]]:

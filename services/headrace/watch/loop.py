@@ -38,7 +38,7 @@ from headrace.watch.brokers import (
 )
 from headrace.watch.database import DatabaseState, answered_within, read_database
 from headrace.watch.families import Sights
-from headrace.watch.groups import groups_of, sources_of_groups, topics_of, workers_of
+from headrace.watch.groups import OPTIONAL, groups_of, sources_of_groups, topics_of, workers_of
 from headrace.watch.positions import Committed, Stands, read_checkpoints
 
 INTERVAL_S: Final = 5.0
@@ -122,9 +122,10 @@ class Watch:
         return self._asked(partial(read_database, schemas=self._schemas))
 
     def _look_at_checkpoints(self) -> Stands:
-        """Where projectors stand, those that never began, too."""
+        """Where projectors stand, those that never began, too, but for what not everybody runs."""
         found = self._asked(read_checkpoints)
-        return {group: found.get(group, {}) for group in self._groups if group not in self._workers}
+        wanted = [group for group in self._groups if group not in self._workers]
+        return {group: found.get(group, {}) for group in wanted if group in found or group not in OPTIONAL}
 
     def _asked(self, ask: Callable[[Connection], FoundT]) -> FoundT:
         if self._connection is None or self._connection.closed:
