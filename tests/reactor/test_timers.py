@@ -3,15 +3,16 @@
 from typing import Any
 
 import pytest
+from confluent_kafka import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.kernel.errors import Fault
 from headrace.reactor.messages import DUE, FIRED, KEY, TOPIC, Message
 from headrace.reactor.timers import TimerPart
-from reactor.reminders import messages
+from reactor.reminders import PARTITIONS, messages
 
-PLACE = ("reminders.timers", 0)
+PLACE = ("reminders.timers", murmur2(b"o-1", PARTITIONS))
 
 
 class Clock:
@@ -38,14 +39,15 @@ class Log:
     def set(self, name: str, due_at: int, frame: bytes) -> None:
         headers = [(DUE, str(due_at)), (TOPIC, "orders.commands"), (KEY, "o-1")]
         self.asked.append((len(self.records), name, frame))
-        self.write(Message(PLACE[0], 0, f"{name}/o-1", frame, headers))
+        self.write(Message(*PLACE, f"{name}/o-1", frame, headers))
 
     def take_back(self, name: str) -> None:
         self.asked.append((len(self.records), name, None))
-        self.write(Message(PLACE[0], 0, f"{name}/o-1", None, []))
+        self.write(Message(*PLACE, f"{name}/o-1", None, []))
 
     def write(self, message: Message) -> None:
         if message.topic == PLACE[0]:
+            assert message.partition == PLACE[1], "another process owns that partition, and does not wait for this"
             as_read = [(key, value.encode()) for key, value in message.headers]
             self.records.append((message.key, message.value, as_read))
         else:
@@ -77,9 +79,10 @@ class Log:
                 self.part.answer(key.encode(), value, offset, 0, lambda headers=headers: headers)
 
 
-def test_a_timer_fires_once_its_time_has_come_and_never_again() -> None:
+@pytest.mark.parametrize("name", ["payment", "payment/first", "/"])
+def test_a_timer_fires_once_its_time_has_come_and_never_again(name: str) -> None:
     log = Log()
-    log.set("payment", 1000, b"cancel")
+    log.set(name, 1000, b"cancel")
     log.take()
     log.clock.ms = 999
     log.fire()
@@ -91,7 +94,10 @@ def test_a_timer_fires_once_its_time_has_come_and_never_again() -> None:
     log.fire()
     assert log.commands == [b"cancel"]
     assert log.part.held.timers == 0
-    assert log.records[-1][2] == [(FIRED, b"0")]
+    assert log.records[-1] == (f"{name}/o-1", None, [(FIRED, b"0")])
+    log.restart()
+    log.fire()
+    assert log.commands == [b"cancel"]
 
 
 def test_one_that_is_taken_back_does_not_fire() -> None:
@@ -218,7 +224,7 @@ def test_one_that_was_replaced_does_not_come_back_behind_one_that_has_fired_mean
 @pytest.mark.parametrize("headers", [[], [(DUE, b"soon"), (TOPIC, b"t"), (KEY, b"k")], [(DUE, b"1")]])
 def test_what_is_no_timer_is_named(headers: list[tuple[str, bytes]]) -> None:
     part = TimerPart(PLACE, messages)
-    with pytest.raises(Fault, match=r"reminders.timers\[0\] offset 7 is no timer"):
+    with pytest.raises(Fault, match=r"reminders.timers\[2\] offset 7 is no timer"):
         part.answer(b"payment/o-1", b"frame", 7, 0, lambda: headers)
 
 

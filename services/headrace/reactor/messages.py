@@ -58,6 +58,7 @@ class Timer(Struct, frozen=True):
     """A command that waits for its time, in milliseconds: where it lies, since which offset, and where it then goes."""
 
     key: str
+    partition: int
     offset: int
     since: int
     due_at: int
@@ -84,22 +85,19 @@ class Messages:
 
     def fired(self, timer: Timer) -> list[Message]:
         """The timer's command, and the tombstone that says so."""
-        name, _, process_id = timer.key.partition("/")
         return [
             Message(timer.topic, self._partition(timer.aggregate_id), timer.aggregate_id, timer.frame, []),
-            self._timer(name, process_id, None, [(FIRED, str(timer.since))]),
+            self._beside(timer, None, [(FIRED, str(timer.since))]),
         ]
 
     def again(self, timer: Timer) -> Message:
         """The timer once more: a tombstone that was meant for an earlier one lies behind it in the log."""
-        name, _, process_id = timer.key.partition("/")
         headers = _due(timer.due_at, timer.topic, timer.aggregate_id)
-        return self._timer(name, process_id, timer.frame, [*headers, (SINCE, str(timer.since))])
+        return self._beside(timer, timer.frame, [*headers, (SINCE, str(timer.since))])
 
-    def taken_back(self, key: str) -> Message:
+    def taken_back(self, timer: Timer) -> Message:
         """The tombstone once more: the timer that it takes back was written again behind it."""
-        name, _, process_id = key.partition("/")
-        return self._timer(name, process_id, None, [])
+        return self._beside(timer, None, [])
 
     def _of_one(self, reaction: Reaction, cause: Cause, sent: dict[str, int]) -> Message:
         if isinstance(reaction, Unschedule):
@@ -129,6 +127,10 @@ class Messages:
         )
         return self._topics[send.aggregate], self._codec.encode_command(send.command, meta)
 
+    def _beside(self, timer: Timer, frame: bytes | None, headers: Headers) -> Message:
+        """A record that counts for a timer lies in its partition: a key with more than one `/` does not tell which."""
+        return Message(self._reactor.timer_topic, timer.partition, timer.key, frame, headers)
+
     def _timer(self, name: str, process_id: str, frame: bytes | None, headers: Headers) -> Message:
         topic = self._reactor.timer_topic
         return Message(topic, self._partition(process_id), f"{name}/{process_id}", frame, headers)
@@ -146,7 +148,7 @@ def read_timer(place: Place, key: bytes | None, value: bytes, offset: int, heade
     try:
         due_at, topic, aggregate_id = int(headers[DUE]), headers[TOPIC].decode(), headers[KEY].decode()
         since = int(headers.get(SINCE, offset))
-        return Timer((key or b"").decode(), offset, since, due_at, topic, aggregate_id, value)
+        return Timer((key or b"").decode(), place[1], offset, since, due_at, topic, aggregate_id, value)
     except (LookupError, ValueError, AttributeError) as error:
         raise Fault(
             f"{place[0]}[{place[1]}] offset {offset} is no timer ({error}): only reactors may write to this topic"

@@ -33,12 +33,12 @@ class TimerPart:
         self._queue: list[tuple[int, int, str]] = []
         # Of which another record lies behind the one that counts: it is to be written again.
         self._covered: dict[str, Timer] = {}
-        self._revived: set[str] = set()
+        self._revived: dict[str, Timer] = {}
         self._ended: dict[str, int] = {}
         # What a transaction that is under way writes.
         self._firing: list[Timer] = []
         self._rewriting: dict[str, Timer] = {}
-        self._ending: set[str] = set()
+        self._ending: dict[str, Timer] = {}
         self.log_time = 0
 
     def restore(self, records: Iterable[Record]) -> None:
@@ -72,10 +72,10 @@ class TimerPart:
             if timer is not None and timer.offset == offset:
                 self._firing.append(timer)
         self._rewriting, self._covered = self._rewriting | self._covered, {}
-        self._ending, self._revived = self._ending | self._revived, set()
+        self._ending, self._revived = self._ending | self._revived, {}
         written = [message for timer in self._firing for message in self._messages.fired(timer)]
         written += [self._messages.again(timer) for timer in self._written_again()]
-        return written + [self._messages.taken_back(key) for key in self._ending]
+        return written + [self._messages.taken_back(timer) for timer in self._ending.values()]
 
     def commit(self) -> None:
         """What was due is written. A timer that is written again waits from when that is read."""
@@ -84,14 +84,14 @@ class TimerPart:
                 del self._waiting[timer.key]
         for timer in self._firing:
             self._end(timer.key, timer.since)
-        self._firing, self._rewriting, self._ending = [], {}, set()
+        self._firing, self._rewriting, self._ending = [], {}, {}
 
     def discard(self) -> None:
         """What was due is not written: it still is."""
         for timer in self._firing:
             heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
         self._covered, self._revived = self._rewriting | self._covered, self._ending | self._revived
-        self._firing, self._rewriting, self._ending = [], {}, set()
+        self._firing, self._rewriting, self._ending = [], {}, {}
 
     @property
     def held(self) -> Held:
@@ -104,7 +104,7 @@ class TimerPart:
         if waiting is not None and waiting.since > timer.since:
             self._covered[timer.key] = waiting
         elif self._ended.get(timer.key, -1) >= timer.since:
-            self._revived.add(timer.key)
+            self._revived[timer.key] = timer
         else:
             self._waiting[timer.key] = timer
             heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
