@@ -17,6 +17,7 @@ from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
 from headrace.app import LIMITS
 from headrace.kafka.compaction import LAG
 from headrace.kernel.message import CommandMeta
+from headrace.reactor.messages import DUE, KEY, TOPIC
 from headrace.transfers.commands import ApproveTransfer, RequestTransfer
 from running import PARTITIONS, Running
 from shortened import for_each
@@ -219,6 +220,28 @@ def test_a_trace_that_is_none_stops_no_reactor(bank: Running) -> None:
     bank.send("transfers", request(2))
     bank.wait_until_quiet()
     assert endings(bank) == {"TransactionCompleted": 2}
+
+
+def test_what_is_no_timer_among_the_timers_stops_no_reactor(bank: Running) -> None:
+    """Its own code wrote such times before they were refused; one lies there already, one comes later."""
+    producer = Producer({"bootstrap.servers": bank.settings.kafka})
+
+    def write(name: str) -> None:
+        headers = [(DUE, "1700000000000.0"), (TOPIC, "transfers.commands"), (KEY, name)]
+        producer.produce("transfer_process.timers", b"frame", f"deadline/{name}", partition=0, headers=headers)
+        assert producer.flush(30) == 0
+
+    def passed_over() -> int:
+        return bank.log("reactor").read_text().count("no timer")
+
+    write("old")
+    bank.start("reactor", *PROCESS)
+    bank.wait(lambda: passed_over() > 0, "it has read the timers")
+    write("new")
+    bank.wait(lambda: passed_over() > 1, "it reads on")
+    bank.send("transfers", request(1))
+    bank.wait_until_quiet()
+    assert endings(bank) == {"TransactionCompleted": 1}
 
 
 def test_what_is_given_up_is_not_taken_up_again(bank: Running) -> None:

@@ -1,6 +1,7 @@
 """What a reactor makes of a record: commands with derived ids, timers, or a key that waits."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from msgspec import structs
 from headrace.avro.codec import UnknownSchema
 from headrace.handler.parking import Caps, Parking, Waiting
 from headrace.kernel.errors import KeyParked, TooMuchParked
-from headrace.kernel.reactor import Send
+from headrace.kernel.reactor import Schedule, Send
 from headrace.orders.commands import CancelOrder, ShipOrder
 from headrace.reactor.loop import Reacting
 from headrace.reactor.messages import DUE, KEY, TOPIC, Message
@@ -128,6 +129,15 @@ def test_a_command_that_no_handler_would_take_is_not_sent_and_its_key_waits() ->
     part = events_part(reactor=structs.replace(reminders, react=lambda _: [Send("orders", "o-1", TOO_LARGE)]))
     broken = tell(part, event(PAID))
     assert "this CancelOrder is too large: 1000" in str(broken.parked)
+    assert broken.messages == []
+
+
+@pytest.mark.parametrize("due_at", [1005.0, datetime(2010, 12, 1, tzinfo=UTC), timedelta(1), "1005", True, None])
+def test_a_time_that_could_not_be_read_again_is_not_written_and_its_key_waits(due_at: Any) -> None:
+    later = Send("orders", "o-1", CancelOrder("late"))
+    part = events_part(reactor=structs.replace(reminders, react=lambda _: [Schedule("payment", due_at, later)]))
+    broken = tell(part, event(PAID))
+    assert f"timer payment: due_at is a {type(due_at).__name__}, must be an int" in str(broken.parked)
     assert broken.messages == []
 
 

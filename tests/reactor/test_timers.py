@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from headrace.kernel.errors import Fault
 from headrace.reactor.messages import DUE, FIRED, KEY, TOPIC, Message
 from headrace.reactor.timers import TimerPart
 from reactor.reminders import PARTITIONS, messages
@@ -221,11 +221,42 @@ def test_one_that_was_replaced_does_not_come_back_behind_one_that_has_fired_mean
     assert log.part.held.timers == 0
 
 
-@pytest.mark.parametrize("headers", [[], [(DUE, b"soon"), (TOPIC, b"t"), (KEY, b"k")], [(DUE, b"1")]])
-def test_what_is_no_timer_is_named(headers: list[tuple[str, bytes]]) -> None:
-    part = TimerPart(PLACE, messages)
-    with pytest.raises(Fault, match=r"reminders.timers\[2\] offset 7 is no timer"):
-        part.answer(b"payment/o-1", b"frame", 7, 0, lambda: headers)
+@pytest.mark.parametrize(
+    ("key", "frame", "headers"),
+    [
+        (b"payment/o-2", b"frame", []),
+        (b"payment/o-2", b"frame", [(DUE, b"1.5"), (TOPIC, b"t"), (KEY, b"k")]),
+        (b"payment/o-2", b"frame", [(DUE, None), (TOPIC, b"t"), (KEY, b"k")]),
+        (b"payment/o-2", b"frame", [(DUE, b"1")]),
+        (b"payment/\xff", b"frame", [(DUE, b"1"), (TOPIC, b"t"), (KEY, b"k")]),
+        (b"payment/o-2", None, [(FIRED, b"then")]),
+        (b"payment/\xff", None, []),
+    ],
+)
+def test_what_is_no_timer_is_logged_and_all_others_go_on(
+    key: bytes, frame: bytes | None, headers: list[tuple[str, Any]]
+) -> None:
+    log = Log()
+    with capture_logs() as told:
+        log.part.answer(key, frame, 0, 7, lambda: headers)
+    [line] = told
+    assert (line["log_level"], line["topic"], line["partition"], line["offset"]) == ("error", *PLACE, 0)
+    assert "o-2" not in str(line)
+    log.records.append(("", b"", []))
+    log.set("payment", 0, b"cancel")
+    log.take()
+    log.fire()
+    assert log.commands == [b"cancel"]
+
+
+def test_what_is_no_timer_takes_the_place_of_the_one_before_it_as_it_does_for_compaction() -> None:
+    log = Log()
+    log.set("payment", 5, b"cancel")
+    log.write(Message(*PLACE, "payment/o-1", b"cancel later", [(DUE, "9.5")]))
+    log.take()
+    log.clock.ms = 9
+    log.fire()
+    assert log.commands == []
 
 
 STEPS = st.lists(

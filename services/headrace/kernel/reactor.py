@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from headrace.kernel.aggregate import Aggregate, refuse_bad_name
-from headrace.kernel.errors import Misconfigured
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Fact, Outcome
 
 
@@ -28,6 +28,13 @@ class Schedule(Struct, frozen=True):
     name: str
     due_at: int
     send: Send
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be read from the log again: a float, a datetime."""
+        if type(self.due_at) is not int:
+            raise Fault(
+                f"timer {self.name}: due_at is a {type(self.due_at).__name__}, must be an int: milliseconds since 1970"
+            )
 
 
 class Unschedule(Struct, frozen=True):

@@ -149,7 +149,17 @@ def read_timer(place: Place, key: bytes | None, value: bytes, offset: int, heade
         due_at, topic, aggregate_id = int(headers[DUE]), headers[TOPIC].decode(), headers[KEY].decode()
         since = int(headers.get(SINCE, offset))
         return Timer((key or b"").decode(), place[1], offset, since, due_at, topic, aggregate_id, value)
-    except (LookupError, ValueError, AttributeError) as error:
-        raise Fault(
-            f"{place[0]}[{place[1]}] offset {offset} is no timer ({error}): only reactors may write to this topic"
-        ) from error
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        raise _no_timer(place, offset) from error
+
+
+def read_tombstone(place: Place, key: bytes | None, offset: int, headers: Mapping[str, Any]) -> tuple[str, int]:
+    """The timer's key, and up to which offset those of that key are over; `Fault` when the record says neither."""
+    try:
+        return (key or b"").decode(), int(headers.get(FIRED, offset))
+    except (ValueError, TypeError) as error:
+        raise _no_timer(place, offset) from error
+
+
+def _no_timer(place: Place, offset: int) -> Fault:
+    return Fault(f"{place[0]}[{place[1]}] offset {offset} is no timer: only reactors may write to this topic")

@@ -5,10 +5,15 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from structlog import get_logger
+
 from headrace.handler.notes import Headers
 from headrace.kafka.consumer import Place, Record, headers_of
+from headrace.kernel.errors import Fault
 from headrace.observe.states import Held
-from headrace.reactor.messages import FIRED, Message, Messages, Timer, read_timer
+from headrace.reactor.messages import Message, Messages, Timer, read_timer, read_tombstone
+
+log = get_logger("headrace.reactor")
 
 MOST_AT_ONCE: Final = 1_000
 """Timers that fire in one transaction."""
@@ -49,19 +54,21 @@ class TimerPart:
     def answer(
         self, key: bytes | None, value: bytes | None, offset: int, at: int, headers: Callable[[], Headers | None]
     ) -> None:
-        """Take note of a timer, or of one that has fired or is taken back: as often as it is read, to the same end."""
+        """Take note of a timer, or of one that has fired or is taken back: as often as it is read, to the same end.
+
+        What is neither is logged, and once more at each takeover, since it stays where it lies; all others go on.
+        """
         self.log_time = at
         found = dict(headers_of(headers))
-        if value is not None:
-            self._take(read_timer(self._place, key, value, offset, found))
-            return
-        name, last = (key or b"").decode(), int(found.get(FIRED, offset))
-        self._end(name, last)
-        waiting = self._waiting.get(name)
-        if waiting is not None and last < waiting.since:
-            self._covered[name] = waiting  # scheduled while the one before it fired: compaction would remove it
-        else:
-            self._waiting.pop(name, None)
+        try:
+            if value is not None:
+                self._take(read_timer(self._place, key, value, offset, found))
+            else:
+                self._take_back(*read_tombstone(self._place, key, offset, found))
+        except Fault as error:
+            where = {"topic": self._place[0], "partition": self._place[1], "offset": offset}
+            log.error("no timer", **where, error=type(error.__cause__).__name__)  # noqa: TRY400 - it quotes the record
+            self._take_back((key or b"").decode(errors="replace"), offset)  # as compaction does, of what it replaced
 
     def due(self) -> list[Message]:
         """The records of the timers whose time has come, and of those that another record wrongly covers."""
@@ -108,6 +115,15 @@ class TimerPart:
         else:
             self._waiting[timer.key] = timer
             heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
+
+    def _take_back(self, name: str, last: int) -> None:
+        """Those of that name that were set up to that offset are over."""
+        self._end(name, last)
+        waiting = self._waiting.get(name)
+        if waiting is not None and last < waiting.since:
+            self._covered[name] = waiting  # scheduled while the one before it fired: compaction would remove it
+        else:
+            self._waiting.pop(name, None)
 
     def _end(self, key: str, since: int) -> None:
         """Those of a name that were set up to that offset have fired, or are taken back."""
