@@ -15,8 +15,10 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from headrace.accounts.account import Account
 from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
 from headrace.app import LIMITS
-from headrace.kafka.compaction import LAG
+from headrace.kafka.compaction import LAG, compaction_lag_ms
+from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import CommandMeta
+from headrace.reactor.loop import open_reactor
 from headrace.reactor.messages import DUE, KEY, TOPIC
 from headrace.transfers.commands import ApproveTransfer, RequestTransfer
 from running import PARTITIONS, Running
@@ -262,12 +264,13 @@ def test_what_is_given_up_is_not_taken_up_again(bank: Running) -> None:
     assert (stuck.returncode, "transfer-3" in stuck.stdout, "credit" in stuck.stdout) == (1, True, True)
 
 
-def grow_old(bank: Running) -> None:
-    """From now on every event is old enough to be compacted."""
+def grow_old(bank: Running, lag_ms: int = 1) -> None:
+    """From now on every event is old enough to be compacted, or every one that is older than that."""
     for topic in ("accounts.events", "transfers.events"):
-        entry = ConfigEntry(LAG, "1", incremental_operation=AlterConfigOpType.SET)
+        entry = ConfigEntry(LAG, str(lag_ms), incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
         bank.admin.incremental_alter_configs([resource])[resource].result()
+        bank.wait(lambda topic=topic: compaction_lag_ms(bank.admin, topic) == lag_ms, "the broker knows it")  # type: ignore[misc]
 
 
 def test_a_reactor_goes_on_however_old_the_events_are_that_it_has_seen(bank: Running) -> None:
@@ -297,3 +300,20 @@ def test_a_reactor_refuses_to_go_on_where_events_may_be_missing(bank: Running) -
     bank.wait(lambda: bool(bank.services.exits), "it ends")
     assert "Kafka may have compacted events below" in bank.log("again").read_text()
     bank.services.stop("again")
+
+
+def test_a_reactor_refuses_to_go_on_where_events_may_be_compacted_before_it_has_read_them(bank: Running) -> None:
+    """They are younger than the lag: once that is higher they are read, and none is missing."""
+    bank.send("transfers", *map(request, range(4)))
+    bank.wait(lambda: len(newest(bank, "transfers")) == 4, "the transfers are requested")
+    events = [bank.codec.decode(value) for _, _, _, value in bank.read("accounts.events")]
+    reactor: Any = open_reactor(bank.app, PROCESS[1], "0", bank.settings)
+    grow_old(bank, round(1500 * time.time() - 1.5 * min(event.meta.occurred_at for event in events)))
+    steps = reactor._work._takeover._refuse_compacted({("accounts.events", number): 0 for number in range(PARTITIONS)})
+    with pytest.raises(Misconfigured, match=r"events below \d+ before they are read, since half of .* is over"):
+        list(steps)
+    reactor._consumer.close()
+    grow_old(bank, 3_600_000)
+    bank.start("reactor", *PROCESS)
+    bank.wait_until_quiet()
+    assert endings(bank) == {"TransactionCompleted": 4}

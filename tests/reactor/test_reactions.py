@@ -1,22 +1,24 @@
 """What a reactor makes of a record: commands with derived ids, timers, or a key that waits."""
 
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import murmur2
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, murmur2
 from msgspec import structs
 
 from headrace.avro.codec import UnknownSchema
 from headrace.handler.parking import Caps, Parking, Waiting
-from headrace.kernel.errors import KeyParked, TooMuchParked
+from headrace.kernel.errors import KeyParked, Misconfigured, TooMuchParked
 from headrace.kernel.reactor import Schedule, Send
 from headrace.orders.commands import CancelOrder, ShipOrder
 from headrace.reactor.loop import Reacting
 from headrace.reactor.messages import DUE, KEY, TOPIC, Message
 from headrace.reactor.part import Reacted, SourcePart
+from headrace.reactor.takeover import Takeover
 from reactor.reminders import (
     CAUSE,
     CREATED,
@@ -28,10 +30,12 @@ from reactor.reminders import (
     codec,
     event,
     events_part,
+    messages,
     outcome,
     reminders,
 )  # fmt: skip
 
+HOUR_MS = 3_600_000
 TOO_LARGE = CancelOrder("r" * 1_000_000)
 
 
@@ -208,3 +212,32 @@ def test_what_is_due_in_several_partitions_is_counted_once_for_all() -> None:
     for number in (0, 1):
         reacting.produce_due(sent, (reminders.timer_topic, number), [message])
     assert reacting._sent == ["orders.commands", "orders.commands"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "age_ms", "goes_on"),
+    [
+        ("orders.events", HOUR_MS - 60_000, True),
+        ("orders.events", HOUR_MS + 60_000, False),
+        ("orders.outcomes", 2 * HOUR_MS, True),
+        ("users.events", 50_000, True),  # they may be compacted at once, but a transaction holds both back for as long
+        ("users.events", 70_000, False),
+    ],
+)
+def test_a_reactor_so_slow_that_events_may_be_compacted_before_it_reads_them_ends(
+    topic: str, age_ms: int, goes_on: bool
+) -> None:
+    unused: Any = None
+    takeover = Takeover(reminders, {}, codec, messages, unused, unused, unused)
+    takeover._lags_ms = {"orders.events": HOUR_MS, "users.events": 0}
+    failpoints: Any = SimpleNamespace(reach=lambda _: None)
+    at = time.time() * 1000 - age_ms
+    record: Any = SimpleNamespace(
+        topic=lambda: topic, partition=lambda: 1, offset=lambda: 7, timestamp=lambda: (TIMESTAMP_LOG_APPEND_TIME, at)
+    )
+    reacting = Reacting(reminders, takeover, failpoints)
+    if goes_on:
+        reacting.produce(unused, [record], [None])
+        return
+    with pytest.raises(Misconfigured, match=r"offset 7 of .*\[1\], and Kafka may have compacted events below 7"):
+        reacting.produce(unused, [record], [None])

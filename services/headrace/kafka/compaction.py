@@ -13,6 +13,8 @@ from headrace.kafka.reading import list_offsets
 from headrace.kernel.errors import Fault
 
 LAG: Final = "min.compaction.lag.ms"
+HALF: Final = 0.5
+"""A share of the lag that leaves the other half for the reading."""
 
 
 def whole_from(admin: AdminClient, places: Collection[Place], share: float = 1.0) -> dict[Place, int]:
@@ -24,7 +26,7 @@ def whole_from(admin: AdminClient, places: Collection[Place], share: float = 1.0
     if not places:
         return {}
     now_ms = int(time.time() * 1000)
-    lags = {topic: _compaction_lag_ms(admin, topic) for topic in {topic for topic, _ in places}}
+    lags = {topic: compaction_lag_ms(admin, topic) for topic in {topic for topic, _ in places}}
     # The ends first: what is appended meanwhile is young, and lies behind them.
     ends = list_offsets(admin, dict.fromkeys(places, OffsetSpec.latest()))
     found = list_offsets(
@@ -33,7 +35,8 @@ def whole_from(admin: AdminClient, places: Collection[Place], share: float = 1.0
     return {place: info.offset if info.offset >= 0 else ends[place].offset for place, info in found.items()}
 
 
-def _compaction_lag_ms(admin: AdminClient, topic: str) -> int:
+def compaction_lag_ms(admin: AdminClient, topic: str) -> int:
+    """How old records must be before Kafka may compact them."""
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
     try:
         found = admin.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_S)[resource].result()

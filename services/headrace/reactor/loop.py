@@ -78,6 +78,7 @@ class Reacting:
 
     def produce(self, producer: TransactionalProducer, records: list[Record], answers: list[Reacted | None]) -> None:
         """Hand over what the records lead to, on the partitions that its keys have."""
+        self._takeover.refuse_late(records[0])
         reach = self._failpoints.reach
         for record, reacted in zip(records, answers, strict=True):
             if reacted is None:

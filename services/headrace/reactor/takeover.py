@@ -1,7 +1,8 @@
 """Taking over partitions that a reactor reads: where to go on, who waits, and which timers have not fired yet."""
 
+import time
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -9,7 +10,7 @@ from headrace.avro.codec import Codec
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import read_note
 from headrace.handler.parking import Caps, Parking
-from headrace.kafka.compaction import whole_from
+from headrace.kafka.compaction import HALF, LAG, compaction_lag_ms, whole_from
 from headrace.kafka.consumer import BatchConsumer, Place, Record, place_of
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
 from headrace.kernel.errors import Misconfigured
@@ -20,6 +21,9 @@ from headrace.reactor.timers import TimerPart
 from headrace.settings import Settings
 from headrace.transactional.loop import Restored
 from headrace.transactional.offsets import settled_offsets, within
+
+HELD_BACK_MS: Final = 60_000
+"""An event may be as old as its transaction when it can be read at last, however short the lag is."""
 
 
 class Takeover:
@@ -42,6 +46,7 @@ class Takeover:
         self._settings = settings
         self._admin = admin
         self._failpoints = failpoints
+        self._lags_ms: dict[str, int] = {}
 
     def restore(self, consumer: BatchConsumer, places: list[Place]) -> Restored:
         """The parts, once no predecessor can change them any more, and the offset to start from for each."""
@@ -71,30 +76,51 @@ class Takeover:
         found = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}
         return within({place: settled[place] for place in places}, {place: it.offset for place, it in found.items()})
 
+    def refuse_late(self, first: Record) -> None:
+        """`Misconfigured` where a batch's first event is so old that compaction may have taken others before it.
+
+        Of what compaction takes it leaves the newest event, which is as old: whoever misses something sees that.
+        """
+        lag_ms = self._lags_ms.get(first.topic())
+        if lag_ms is not None and first.timestamp()[1] < time.time() * 1000 - max(lag_ms, HELD_BACK_MS):
+            raise self._compacted(place_of(first), first.offset(), first.offset())
+
     def _refuse_compacted(self, starts: dict[Place, int]) -> Generator[None, None, None]:
-        """Where events may be missing nothing can be made of the rest.
+        """Where events may be missing, or may be before they are read, nothing can be made of the rest.
 
         Behind the last event that was reacted to lies the mark of its transaction, and that may be all that is old.
         """
         events = {place: offset for place, offset in starts.items() if place[0].endswith(".events")}
+        self._lags_ms |= {topic: compaction_lag_ms(self._admin, topic) for topic in {topic for topic, _ in events}}
         ends = high_watermarks(self._admin, list(events)) if events else {}
-        whole = whole_from(self._admin, events)
-        old = {place: offset for place, offset in events.items() if offset < whole[place]}
-        for chunk in read_to(self._settings, old, {place: whole[place] for place in old}):
+        whole, half = whole_from(self._admin, events), whole_from(self._admin, events, HALF)
+        old = {place: offset for place, offset in events.items() if offset < half[place]}
+        # An event that compaction took has a newer one of its aggregate: where there is none, nor can there be one
+        # behind the end, nothing is missing; elsewhere that may be a young one, but in the place of a single mark there
+        # was no event.
+        gaps = {place for place, offset in old.items() if whole[place] < ends[place] and whole[place] - offset > 1}
+        for chunk in read_to(self._settings, old, {place: half[place] for place in old}):
             for record in chunk:
-                raise self._compacted(place_of(record), starts, whole)
+                place = place_of(record)
+                if place in gaps or record.offset() < whole[place]:
+                    raise self._compacted(place, starts[place], whole[place])
+                raise self._soon_compacted(place, starts[place], half[place])
             yield
-        for place, offset in old.items():
-            # An event that compaction took has a newer one of its aggregate: here there is none, nor can there be one
-            # behind the end; elsewhere it may be a young one, but in the place of a single mark there was no event.
-            if whole[place] < ends[place] and whole[place] - offset > 1:
-                raise self._compacted(place, starts, whole)
+        for place in gaps:
+            raise self._compacted(place, starts[place], whole[place])
 
-    def _compacted(self, place: Place, starts: dict[Place, int], whole: dict[Place, int]) -> Misconfigured:
+    def _compacted(self, place: Place, start: int, whole: int) -> Misconfigured:
         return Misconfigured(
-            f"reactor {self._reactor.name} would go on at offset {starts[place]} of {place[0]}[{place[1]}], "
-            f"and Kafka may have compacted events below {whole[place]}: set its group's offsets to where it is to go "
+            f"reactor {self._reactor.name} would go on at offset {start} of {place[0]}[{place[1]}], "
+            f"and Kafka may have compacted events below {whole}: set its group's offsets to where it is to go "
             f"on, with Kafka's own kafka-consumer-groups, and see to what lies between by hand"
+        )
+
+    def _soon_compacted(self, place: Place, start: int, half: int) -> Misconfigured:
+        return Misconfigured(
+            f"reactor {self._reactor.name} would go on at offset {start} of {place[0]}[{place[1]}], and Kafka may "
+            f"compact events below {half} before they are read, since half of {LAG} is over: set that higher for this "
+            f"topic, with Kafka's own kafka-configs, until the reactor has caught up"
         )
 
     def _read(self, ends: dict[Place, int]) -> Generator[None, None, list[Record]]:
