@@ -206,6 +206,50 @@ def test_what_is_taken_back_or_set_anew_while_it_is_written_again_does_not_come_
     assert log.commands == [b"first", *([frame] if frame else [])]
 
 
+def test_a_batch_that_is_read_again_takes_nothing_back_that_was_set_since() -> None:
+    log = Log()
+    log.set("payment", 5, b"first")
+    log.take_back("payment")
+    log.take()
+    log.read = 0  # its transaction was aborted
+    log.set("payment", 5, b"second")
+    log.take(2)
+    log.fire()
+    assert len(log.records) == 3
+    log.take()
+    log.clock.ms = 5
+    log.fire()
+    assert log.commands == [b"second"]
+
+
+def test_what_takes_one_back_again_does_not_take_back_what_was_set_meanwhile() -> None:
+    log = covered()
+    log.take_back("payment")
+    log.fire()  # the second is written again, behind what takes it back
+    log.take()
+    log.set("payment", 9, b"third")
+    log.fire()  # it is taken back again, behind the third
+    assert log.records[-1] == ("payment/o-1", None, [(FIRED, b"3")])
+    log.restart()
+    log.fire()
+    log.restart(compacted=True)
+    log.clock.ms = 9
+    log.fire()
+    assert log.commands == [b"first", b"third"]
+
+
+def test_what_was_taken_back_once_more_is_not_taken_back_at_each_takeover() -> None:
+    log = covered()
+    log.take_back("payment")
+    for _ in range(3):
+        log.fire()
+        log.take()
+    written = len(log.records)
+    log.restart()
+    log.fire()
+    assert len(log.records) == written
+
+
 def test_one_that_was_replaced_does_not_come_back_behind_one_that_has_fired_meanwhile() -> None:
     log = covered()
     log.set("payment", 0, b"third")
@@ -289,6 +333,7 @@ def test_whatever_happens_each_timer_fires_at_most_once_and_the_newest_of_each_n
             case "abort":
                 log.part.due()
                 log.part.discard()
+                log.read = max(0, log.read - count)
             case "restart":
                 log.restart()
             case "wait":

@@ -7,7 +7,7 @@ headrace-due    when, in milliseconds since 1970
 headrace-topic  where the command goes
 headrace-key    the aggregate that it goes to
 headrace-since  of a timer that is written again: the offset at which it was set
-headrace-fired  of a tombstone: where the timer that has fired was set, or was taken back when it is missing
+headrace-fired  of a tombstone: the offset up to which timers of its key are over; its own when it is missing
 """
 
 import uuid
@@ -95,9 +95,9 @@ class Messages:
         headers = _due(timer.due_at, timer.topic, timer.aggregate_id)
         return self._beside(timer, timer.frame, [*headers, (SINCE, str(timer.since))])
 
-    def taken_back(self, timer: Timer) -> Message:
-        """The tombstone once more: the timer that it takes back was written again behind it."""
-        return self._beside(timer, None, [])
+    def taken_back(self, place: Place, key: str, last: int) -> Message:
+        """The tombstone once more, of what was set up to `last`: a timer of that name was written again behind it."""
+        return Message(*place, key, None, [(FIRED, str(last))])
 
     def _of_one(self, reaction: Reaction, cause: Cause, sent: dict[str, int]) -> Message:
         if isinstance(reaction, Unschedule):

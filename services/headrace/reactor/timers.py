@@ -38,12 +38,13 @@ class TimerPart:
         self._queue: list[tuple[int, int, str]] = []
         # Of which another record lies behind the one that counts: it is to be written again.
         self._covered: dict[str, Timer] = {}
-        self._revived: dict[str, Timer] = {}
+        self._revived: dict[str, int] = {}
         self._ended: dict[str, int] = {}
         # What a transaction that is under way writes.
         self._firing: list[Timer] = []
         self._rewriting: dict[str, Timer] = {}
-        self._ending: dict[str, Timer] = {}
+        self._ending: dict[str, int] = {}
+        self._newest = -1
         self.log_time = 0
 
     def restore(self, records: Iterable[Record]) -> None:
@@ -59,6 +60,9 @@ class TimerPart:
         What is neither is logged, and once more at each takeover, since it stays where it lies; all others go on.
         """
         self.log_time = at
+        if offset <= self._newest:
+            return  # a batch that was aborted: what others wrote stays written, and what is known of it is right
+        self._newest = offset
         found = dict(headers_of(headers))
         try:
             if value is not None:
@@ -82,7 +86,7 @@ class TimerPart:
         self._ending, self._revived = self._ending | self._revived, {}
         written = [message for timer in self._firing for message in self._messages.fired(timer)]
         written += [self._messages.again(timer) for timer in self._written_again()]
-        return written + [self._messages.taken_back(timer) for timer in self._ending.values()]
+        return written + [self._messages.taken_back(self._place, key, last) for key, last in self._ending.items()]
 
     def commit(self) -> None:
         """What was due is written. A timer that is written again waits from when that is read."""
@@ -110,8 +114,8 @@ class TimerPart:
         waiting = self._waiting.get(timer.key)
         if waiting is not None and waiting.since > timer.since:
             self._covered[timer.key] = waiting
-        elif self._ended.get(timer.key, -1) >= timer.since:
-            self._revived[timer.key] = timer
+        elif (last := self._ended.get(timer.key, -1)) >= timer.since:
+            self._revived[timer.key] = last
         else:
             self._waiting[timer.key] = timer
             heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
@@ -119,6 +123,8 @@ class TimerPart:
     def _take_back(self, name: str, last: int) -> None:
         """Those of that name that were set up to that offset are over."""
         self._end(name, last)
+        if self._revived.get(name, -1) <= last:
+            self._revived.pop(name, None)  # this lies behind it, and says the same
         waiting = self._waiting.get(name)
         if waiting is not None and last < waiting.since:
             self._covered[name] = waiting  # scheduled while the one before it fired: compaction would remove it
