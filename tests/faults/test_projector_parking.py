@@ -44,7 +44,7 @@ def parked(shop: Running) -> list[tuple[object, ...]]:
     return shop.rows("SELECT aggregate_id, count(*) FROM headrace.parked GROUP BY 1 ORDER BY 1")
 
 
-@for_each("bug", ["crash", "overflow", "nul", "surrogate", "null"], short=["crash", "nul"])
+@for_each("bug", ["crash", "overflow", "nul", "surrogate", "null", "moved"], short=["crash", "nul", "moved"])
 def test_redrive_after_the_fix_leaves_what_a_run_without_the_bug_would_have_left(shop: Running, bug: str) -> None:
     shop.start("handler", "handle", "orders")
     shop.start("project-orders", "project", "orders", FAULTY_BUG=bug)

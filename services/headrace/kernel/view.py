@@ -24,7 +24,8 @@ class Table(Struct, Generic[RowT], frozen=True, kw_only=True):
     """The table that holds a view's rows.
 
     `row` is a frozen Struct whose fields are columns of the table; `key` names the columns of its primary key; `ddl`
-    creates the table and its indexes. A column that the row does not name takes its default at every write.
+    creates the table and its indexes. A column that the row does not name takes its default at every write; of the
+    others those are refused that would not give back what they are given, as `real` and `char(3)`.
 
     A table whose rows gather several aggregates has the column `partition` in its key, since each replica folds only
     the rows of its own partitions, and a SELECT in `sums` that adds them up: readers see it under the table's name.

@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from operator import attrgetter, itemgetter
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.view import Key, View
 from headrace.postgres.columns import column
+from headrace.postgres.exact import Column, as_held, columns_of, refuse_unfit
 
-# The columns that can be written: not those that Postgres computes or counts itself.
-COLUMN_TYPES: Final = """
-    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a'"""
+
+class MovedRow(Exception):  # noqa: N818 - it is what the view made
+    """A row under another key than its own: it would not be found again, and the next fold would begin anew."""
 
 
 class ViewRows:
@@ -36,15 +35,16 @@ class ViewRows:
         self._part_of = attrgetter(*table.key)  # of several, what it gives is the key; of one, its part
         self._has_parts = len(table.key) > 1
         target = sql.Identifier(view.schema, table.name)
-        types = dict(connection.execute(COLUMN_TYPES, [target.as_string(connection)]).fetchall())
+        found = columns_of(connection, view)
         connection.commit()
-        _refuse_arrays(view, types)
-        self._columns = [(name, types[name]) for name in self._fields]
-        self._key_columns = [(place, types[name]) for place, name in enumerate(table.key)]
+        refuse_unfit(view, found)
+        self._columns = [found[name] for name in self._fields]
+        self._key_columns = [found[name] for name in table.key]
+        self.as_held = as_held(self._columns)
         keys, columns = _names(table.key), _names(self._fields)
-        key_arrays, arrays = _arrays(table.key, types), _arrays(self._fields, types)
+        key_arrays, arrays = _arrays(self._key_columns), _arrays(self._columns)
         # Columns that the row does not name take their default anew: `excluded` holds it.
-        updated = [name for name in types if name not in table.key]
+        updated = [name for name in found if name not in table.key]
         self._select = (
             sql.SQL("SELECT {columns} FROM {target} JOIN unnest({arrays}) AS wanted ({keys}) USING ({keys})")
             .format(columns=columns, target=target, arrays=key_arrays, keys=keys)
@@ -71,14 +71,15 @@ class ViewRows:
     def write(self, cursor: psycopg.Cursor[Any], rows: dict[Key, Any]) -> None:
         """Insert or replace the rows; a key whose row is None is deleted.
 
-        `OverflowError` for a number of more than 64 bits, which no column takes; `Fault` for a row under a wrong key.
+        `OverflowError` for a number of more than 64 bits, which no column takes; `TypeError` for a value that its
+        column would give back as another; `MovedRow` for a row under a wrong key.
         """
         kept = sorted(key for key, row in rows.items() if row is not None)
         gone = [key for key, row in rows.items() if row is None]
         if kept:
             several = [rows[key] for key in kept]
             self._refuse_moved(kept, several)
-            arrays = [column(several, name, kind, by_python=self._by_python) for name, kind in self._columns]
+            arrays = [self._array(several, each.name, each) for each in self._columns]
             try:
                 cursor.execute(self._upsert, arrays)
             except OverflowError as error:
@@ -87,30 +88,29 @@ class ViewRows:
             cursor.execute(self._delete, self._arrays_of(gone))
 
     def _arrays_of(self, keys: list[Key]) -> list[Any]:
-        return [column(keys, place, kind, by_python=self._by_python) for place, kind in self._key_columns]
+        return [self._array(keys, place, each) for place, each in enumerate(self._key_columns)]
+
+    def _array(self, rows: list[Any], what: str | int, each: Column) -> Any:
+        values = column(rows, what, each.kind, by_python=self._by_python)
+        if isinstance(values, list):  # what is packed is of its class
+            if held := each.held:
+                values = [held(value) for value in values]
+            each.refuse_others(values)
+        return values
 
     def _refuse_moved(self, keys: list[Key], rows: list[Any]) -> None:
-        """A row under another key than its own would not be found again, and the next fold would begin anew."""
         found = map(self._part_of, rows) if self._has_parts else zip(map(self._part_of, rows), strict=True)
-        if list(found) != keys:
-            raise Fault(f"view {self._name}: evolve gave a key the row of another key")
-
-
-def _refuse_arrays(view: View[Any], types: dict[str, str]) -> None:
-    """`unnest` would take an array of arrays apart to the last item."""
-    for name in view.table.row.__struct_fields__:
-        if types[name].endswith("[]"):
-            raise Misconfigured(
-                f"view {view.name}: column {name} is an array: use rows of a table of their own, or text"
-            )
+        if (own := list(found)) != keys:
+            key, other = next(pair for pair in zip(keys, own, strict=True) if pair[0] != pair[1])
+            raise MovedRow(f"view {self._name}: evolve gave the key {key!r} the row of {other!r}")
 
 
 def _names(names: Any) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
-def _arrays(names: Any, types: dict[str, str]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.SQL("%b::" + types[name] + "[]") for name in names)
+def _arrays(columns: list[Column]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL("%b::" + each.kind + "[]") for each in columns)
 
 
 def _update(names: list[str]) -> sql.Composable:

@@ -10,6 +10,7 @@ from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.view import View
 from headrace.postgres.connection import connect
+from headrace.postgres.exact import columns_of, refuse_unfit
 from headrace.postgres.versions import is_filled, seen_schema, switch
 from headrace.settings import Settings
 
@@ -30,7 +31,7 @@ def migrate(app: App, settings: Settings) -> list[str]:
             if before and before < FIRST_CHAINED and (older := _unchained(connection)):
                 done.append(f"the journal's hash chains begin behind the {older:,} rows that it has: those are in none")
         for view in app.views:
-            if _columns(connection, view) is None:
+            if not columns_of(connection, view):
                 done.append(f"view {view.name}: version {view.version} in schema {view.schema}")
                 if seen := _create(connection, view):
                     done.append(f"readers of {view.name} see {seen} until `headrace views switch {view.name}`")
@@ -43,15 +44,10 @@ def refuse_unmigrated(connection: psycopg.Connection[Any], views: tuple[View[Any
     if _revision(connection) != newest_revision():
         raise Misconfigured("the database is not migrated: run `headrace migrate`")
     for view in views:
-        columns = _columns(connection, view)
-        if columns is None:
+        columns = columns_of(connection, view)
+        if not columns:
             raise Misconfigured(f"view {view.name} version {view.version} has no table: run `headrace migrate`")
-        missing = [name for name in view.table.row.__struct_fields__ if name not in columns]
-        if missing:
-            raise Misconfigured(
-                f"view {view.name}: its rows have {', '.join(missing)}, its table has not: a change of rows is a new "
-                f"version of the view"
-            )
+        refuse_unfit(view, columns)
 
 
 def newest_revision() -> str:
@@ -88,19 +84,12 @@ def _create(connection: psycopg.Connection[Any], view: View[Any]) -> str | None:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(schema))
         connection.execute(view.table.ddl.encode())
+        refuse_unfit(view, columns_of(connection, view))
         seen = seen_schema(connection, view)
         if seen is not None and is_filled(connection, seen):
             return seen
         switch(connection, view)
     return None
-
-
-def _columns(connection: psycopg.Connection[Any], view: View[Any]) -> list[str] | None:
-    rows = connection.execute(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s",
-        [view.schema, view.table.name],
-    ).fetchall()
-    return [name for (name,) in rows] or None
 
 
 def _revision(connection: psycopg.Connection[Any]) -> str | None:

@@ -12,6 +12,7 @@ from headrace.kernel.errors import Fault
 from headrace.kernel.message import Fact, Outcome
 from headrace.kernel.view import Key, View
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, append
+from headrace.postgres.exact import Held
 from headrace.postgres.rows import ViewRows
 from headrace.projector.reading import Pair
 from headrace.projector.recent import Recent
@@ -58,11 +59,12 @@ class ViewFold:
     ) -> None:
         self._view = view
         self._rows = ViewRows(connection, view, by_python=by_python)
+        self._evolve = _held_evolve(view, self._rows.as_held)
         self._recent = Recent(recent)
 
     def prepare(self, reading: Reading, records: list[Pair], before: dict[Key, Any] | None = None) -> dict[Key, Any]:
         """Fold the records into the view's rows: those of the batch before, those kept, or else those of the table."""
-        keys, evolve = self._view.touched, self._view.evolve
+        keys, evolve = self._view.touched, self._evolve
         touched: list[tuple[Key, Fact[Any]]] = []
         for record, decoded in records:
             fact = fact_of(record, decoded)
@@ -88,6 +90,18 @@ class ViewFold:
     def forget(self) -> None:
         """No row is known."""
         self._recent.forget()
+
+
+def _held_evolve(view: View[Any], as_held: Held | None) -> Callable[[Key, Any, Fact[Any]], Any]:
+    """The view's own; where a table rounds, one whose rows are as they will be read again after a restart."""
+    if as_held is None:
+        return view.evolve
+
+    def evolve(key: Key, row: Any, fact: Fact[Any]) -> Any:
+        after = view.evolve(key, row, fact)
+        return None if after is None else as_held(after)
+
+    return evolve
 
 
 class Journal:

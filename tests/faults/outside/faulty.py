@@ -30,6 +30,8 @@ def evolve_with_bug(key: Key, row: OrderRow | None, fact: Fact[Any]) -> OrderRow
                 return replace(after, payment_id="\ud800")
             case "null":
                 return replace(after, currency=None)  # type: ignore[arg-type]
+            case "moved":
+                return replace(after, order_id="another's secret")
     return after
 
 
