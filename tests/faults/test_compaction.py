@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+from confluent_kafka import murmur2
 
+from headrace.kafka.compaction import whole_from
+from headrace.kafka.reading import high_watermarks
 from headrace.orders.commands import CancelOrder
+from headrace.projector.catching_up import HALF
+from headrace.projector.loop import Projector
 from lifecycles import lifecycles
-from running import Running, running
+from running import PARTITIONS, Running, running
 from servers import Kafka
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
@@ -91,3 +96,35 @@ def test_a_view_waits_for_a_journal_that_has_not_copied_what_kafka_may_have_comp
         assert shop.rows("SELECT count(*) FROM orders") == [(0,)]
         shop.start_projectors()
         shop.assert_sound()
+
+
+def test_a_view_misses_nothing_of_a_partition_that_is_filled_while_another_one_takes_longer_than_the_lag(
+    kafka: Kafka, database: str, tmp_path: Path
+) -> None:
+    lags = {"min_compaction_lag_ms": "4000", "max_compaction_lag_ms": "5000"}
+    with running(kafka.bootstrap_servers, database, tmp_path, **EAGER | lags) as shop:
+        shop.start("handler", "handle", "orders")
+        shop.start("journal", "project", "journal")
+        shop.send("orders", *lifecycles(40))
+        shop.wait_until_quiet()
+        places = [("orders.events", number) for number in range(PARTITIONS)]
+        ends = high_watermarks(shop.admin, places)
+        shop.wait(lambda: whole_from(shop.admin, places, HALF) == ends, "all of it is to be read from the journal")
+        settings = shop.settings.model_copy(update={"batch_size": 10})
+        projector = Projector(shop.app, "order_statistics", settings)
+        try:
+            while not shop.rows("SELECT 1 FROM order_statistics_v1.order_statistics WHERE partition = 1"):
+                projector.run_once()
+            # Partition 0 is filled, and the others take their time.
+            late = {name for n in range(200, 240) if murmur2((name := f"order-{n}").encode(), PARTITIONS) == 0}
+            shop.send("orders", *[each for each in lifecycles(40, first=200) if each[0] in late])
+            compact(shop, {name.encode() for name in late})
+            shop.projecting.add("order_statistics_v1")
+            shop.wait(lambda: not projector.run_once() and shop.is_quiet(), "all of it is written")
+        finally:
+            projector._consumer.close()
+            projector._writing.close()
+        steps = ("created", "paid", "shipped", "delivered")
+        seen = shop.rows(f"SELECT {', '.join(f'sum({step})::bigint' for step in steps)} FROM order_statistics")
+        kinds = (f"count(*) FILTER (WHERE lower(record_type) LIKE '%order{step}')" for step in steps)
+        assert seen == shop.rows(f"SELECT {', '.join(kinds)} FROM headrace.journal")

@@ -43,35 +43,54 @@ class CatchingUp(Struct, frozen=True):
         places: set[Place],
         found: dict[Place, int],
         positions: dict[Place, int],
-        write: Callable[[Batch], bool],
+        write: Callable[[Batch], None],
     ) -> Generator[None, None, None]:
         """Apply from the journal what Kafka may have compacted; a half of the compaction lag is left for the rest.
 
         A partition that is revoked meanwhile leaves `places`; `found` has each one's position in the end, `positions`
-        while it is written.
+        while it is written. Filling one takes its time, in which events of the others grow old, and of those that are
+        filled already: it is over when none is behind.
         """
-        whole = whole_from(self.admin, found, HALF)
-        for place in sorted(place for place, offset in found.items() if offset < whole[place]):
-            end = self._journal_end(place)
-            # What lies behind the journal's position may be marks of transactions, or events that it has to copy yet.
-            for chunk in read_to(self.settings, {place: max(end, found[place])}, {place: whole[place]}):
-                if chunk:
-                    raise self._behind(place, end, whole[place])
-                yield
-            if place not in places:
-                continue
-            positions[place] = first = found[place]
-            while place in places:
-                start = positions[place]
-                records = self._events(place, start, end)
-                if not records:
-                    break
-                after = records[-1].offset() + 1
-                if not write(Batch({place: records}, {place: start}, {place: after})):
-                    break
-                yield
-            found[place] = positions.pop(place, found[place])
-            log.info("caught up from the journal", projector=self.name, place=place, since=first, to=found[place])
+        filled = dict(found)  # further than `found` where only marks of transactions lie behind an event
+        while True:
+            whole = whole_from(self.admin, found, HALF)
+            behind = sorted(place for place in places if filled[place] < whole[place])
+            if not behind:
+                return
+            for place in behind:
+                yield from self._fill(place, whole[place], places, found, positions, write)
+                filled[place] = max(found[place], whole[place])
+            yield
+
+    def _fill(
+        self,
+        place: Place,
+        whole: int,
+        places: set[Place],
+        found: dict[Place, int],
+        positions: dict[Place, int],
+        write: Callable[[Batch], None],
+    ) -> Generator[None, None, None]:
+        """Apply what the journal has of one partition, if that reaches what Kafka is sure to hold whole."""
+        end = self._journal_end(place)
+        # What lies behind the journal's position may be marks of transactions, or events that it has to copy yet.
+        for chunk in read_to(self.settings, {place: max(end, found[place])}, {place: whole}):
+            if chunk:
+                raise self._behind(place, end, whole)
+            yield
+        if place not in places:
+            return
+        positions[place] = first = found[place]
+        while place in places:
+            start = positions[place]
+            records = self._events(place, start, end)
+            if not records:
+                break
+            # What is not written, as when the process is to stop, is not passed over either.
+            write(Batch({place: records}, {place: start}, {place: records[-1].offset() + 1}))
+            yield
+        found[place] = positions.pop(place, found[place])
+        log.info("caught up from the journal", projector=self.name, place=place, since=first, to=found[place])
 
     def _journal_end(self, place: Place) -> int:
         """Where the journal stands: it has every event below that."""

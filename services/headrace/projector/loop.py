@@ -154,23 +154,22 @@ class Projector:
         else:
             self._written(extent, applied)
 
-    def _catch_up(self, places: set[Place], batch: Batch) -> bool:
+    def _catch_up(self, places: set[Place], batch: Batch) -> None:
         """Write a batch from the journal; not when the process is to stop and does not wait for a schema to the end.
 
         A partition that parks too much leaves the `places` that are taken over, and stands still.
         """
         extent, work = self._read(batch)
         if work.unreadable and self.stopping:
-            return False
+            return
         extent.timing.commit()
         try:
             applied = self._writing.apply(work)
         except TooMuchParked as why:
             self._halt(extent, why)
             places.discard(why.place)
-            return False
-        self._written(extent, applied)
-        return True
+        else:
+            self._written(extent, applied)
 
     def acquire(self, places: set[Place]) -> Steps:
         """Start where the database says, not where Kafka does: rows and positions were committed together."""
