@@ -5,7 +5,7 @@ import time
 
 import psycopg
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import TopicPartition, murmur2
 
 from headrace.local import LocalServers
 from lifecycles import lifecycles
@@ -103,6 +103,31 @@ def test_a_database_that_fell_back_reads_the_events_again(shop: Running, postgre
         done = shop.headrace("project", "orders")
     assert done.returncode == 1
     assert "may have compacted" in said(done.stderr)
+
+
+REPLICA = """
+    DELETE FROM orders_v1.orders; INSERT INTO orders_v1.orders SELECT * FROM public.rows_before;
+    DELETE FROM headrace.checkpoints; INSERT INTO headrace.checkpoints SELECT * FROM public.checkpoints_before;
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'headrace%'"""
+BEFORE = """
+    CREATE TABLE public.rows_before AS TABLE orders_v1.orders;
+    CREATE TABLE public.checkpoints_before AS TABLE headrace.checkpoints"""
+
+
+def test_a_replica_that_lacks_the_last_batches_is_noticed_by_a_batch_of_another_partition(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    shop.start("project-orders", "project", "orders")
+    shop.send("orders", *CREATE)
+    shop.wait_until_quiet()
+    shop.change(BEFORE)
+    quiet = [command for command in PAY if murmur2(command[0].encode(), PARTITIONS) == 0]
+    shop.send("orders", *[command for command in PAY if command not in quiet])
+    shop.wait_until_quiet()
+    shop.change(REPLICA)
+    shop.send("orders", *quiet)
+    paid = "SELECT count(*) FROM orders WHERE status = 'paid'"
+    shop.wait(lambda: shop.rows(paid) == [(ORDERS,)], "all events that the replica lacks are read again")
+    assert "its checkpoints stand where this process has not left them" in shop.log("project-orders").read_text()
 
 
 def test_positions_of_another_topic_or_cluster_are_refused(shop: Running) -> None:

@@ -1,6 +1,6 @@
 """Checkpoints: where a projector stands, advanced in the transaction that writes its rows, by its owner only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import psycopg
@@ -105,6 +105,15 @@ def was_committed(cursor: psycopg.Cursor[Any], projector: str, steps: Iterable[S
     if found == [s.before for s in ordered]:
         return False
     raise Superseded(f"{projector}: its checkpoints stand where this process has not left them")
+
+
+def refuse_moved(connection: psycopg.Connection[Any], projector: str, left: Mapping[Place, int]) -> None:
+    """`Superseded` unless these partitions' checkpoints stand where this process has left them."""
+    with connection.transaction():
+        rows = connection.execute(READ, [projector]).fetchall()
+    found = {(topic, partition): offset for topic, partition, offset, *_ in rows}
+    if any(found.get(place) != offset for place, offset in left.items()):
+        raise Superseded(f"{projector}: its checkpoints stand where this process has not left them")
 
 
 def reach(cursor: psycopg.Cursor[Any], projector: str, place: Place, command_offset: int) -> None:

@@ -42,6 +42,8 @@ class Session:
         self._patience_s = patience_s
         self._autocommit = autocommit
         self.connection: Connection = self._connect()
+        self.connects = 1
+        """How many connections there were: the server may be another since then."""
 
     def persist(
         self, transaction: Callable[[Connection], None], was_committed: Callable[[Connection], bool] | None = None
@@ -74,6 +76,10 @@ class Session:
             else:
                 return
 
+    def connect_anew(self) -> None:
+        """Take a new connection, to whichever server is there now."""
+        self._reconnect(time.monotonic() + self._patience_s)
+
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back."""
         self.connection.close()
@@ -92,6 +98,7 @@ class Session:
                     raise
                 pause = _pause(pause)
             else:
+                self.connects += 1
                 log.info("connected anew", application=self._application)
                 DATABASE_CONNECTS.inc()
                 return

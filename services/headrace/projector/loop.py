@@ -97,6 +97,7 @@ class Projector:
         """Read one batch while the one before is written, and have it written; says whether there was one."""
         ready = self._ready(self._consumer.poll(POLL_S))
         is_written = self._finish()
+        self._writing.look()
         if ready is None:
             return False
         if not is_written:

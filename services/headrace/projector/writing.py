@@ -6,9 +6,10 @@ writes them while the checkpoints stand where this process has left them, and ea
 those.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from headrace.failpoint import Failpoints
 from headrace.kafka.consumer import Place
 from headrace.kernel.errors import Fault
 from headrace.observe.loop import Timing
-from headrace.postgres.checkpoint import Step, advance, was_committed
+from headrace.postgres.checkpoint import Step, advance, refuse_moved, was_committed
 from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Connection, Session
@@ -26,6 +27,9 @@ from headrace.projector.projection import Projection, apply
 from headrace.projector.reading import Pair, Unreadable
 from headrace.projector.reasons import reason
 from headrace.settings import Settings
+
+LOOK_S: Final = 60.0
+"""How often the checkpoints are looked at where no batch does it, besides at each new connection."""
 
 
 class Work(Struct, frozen=True):
@@ -64,6 +68,7 @@ class Writing:
         self._reads = (
             Session(settings, f"headrace {kind.name} reads", is_stopping, autocommit=True) if kind.view else None
         )
+        self._connects, self._looked_at = self.session.connects, time.monotonic()
         self.parking = Parking(kind.name)
         self._is_poisoned = False
         self._thread = ThreadPoolExecutor(1, f"{kind.name} writes")
@@ -110,6 +115,18 @@ class Writing:
     def written(self, prepared: Any) -> None:
         """What was prepared is committed, and need not be read for the batches that follow."""
         self._projection.keep(prepared)
+
+    def look(self) -> None:
+        """`Superseded` when the database lacks what was written to it, as a replica that took over may; see `LOOK_S`.
+
+        Asked between two batches. Of a partition without new events nobody else would tell.
+        """
+        if self._connects == self.session.connects and time.monotonic() < self._looked_at + LOOK_S:
+            return
+        self.session.persist(lambda connection: refuse_moved(connection, self._kind.name, self._owned))
+        if self._connects != self.session.connects and self._reads:
+            self._reads.connect_anew()  # so that both look at the same server
+        self._connects, self._looked_at = self.session.connects, time.monotonic()
 
     def forget(self) -> None:
         """Partitions are taken over: others have written their rows."""
