@@ -194,6 +194,63 @@ def test_a_table_that_cannot_be_made_leaves_nothing_behind(settings: Settings, c
     assert migrate(APP, settings) == ["view strokes: version 1 in schema strokes_v1"]
 
 
+def with_ddl(ddl: str) -> App:
+    return App(aggregates=(bells,), views=(structs.replace(VIEW, table=structs.replace(TABLE, ddl=ddl)),))
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        (
+            "bell text PRIMARY KEY, strokes real",
+            "column strokes is real, which does not give back all that it is given",
+        ),
+        ("bell text PRIMARY KEY, strokes bigint[]", "column strokes is bigint"),
+        ("bell text PRIMARY KEY", "its rows have strokes, its table has not"),
+    ],
+)
+def test_a_table_that_a_projector_would_refuse_is_not_made(
+    settings: Settings, connection: Connection, columns: str, why: str
+) -> None:
+    with pytest.raises(Misconfigured, match=f"view strokes: {why}"):
+        migrate(with_ddl(f"CREATE TABLE strokes ({columns})"), settings)
+    assert not any("strokes" in name for name in tables(connection))
+    assert migrate(APP, settings) == ["view strokes: version 1 in schema strokes_v1"]
+
+
+@pytest.mark.parametrize(
+    ("ddl", "changes"),
+    [
+        ("CREATE TABLE strokes (bell text PRIMARY KEY, strokes integer)", "strokes bigint → integer"),
+        ("CREATE TABLE strokes (bell varchar(9) PRIMARY KEY, strokes bigint, loud boolean)",
+         r"bell text → character varying\(9\), loud none → boolean"),
+    ],
+)  # fmt: skip
+def test_columns_that_were_changed_under_the_same_version_are_refused(
+    settings: Settings, connection: Connection, ddl: str, changes: str
+) -> None:
+    migrate(APP, settings)
+    before = tables(connection)
+    with pytest.raises(Misconfigured, match=rf"other columns than its table \({changes}\): raise View.version"):
+        migrate(with_ddl(ddl), settings)
+    assert tables(connection) == before
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "CREATE TABLE strokes (bell text PRIMARY KEY, strokes bigint NOT NULL) WITH (fillfactor = 80)",
+        "CREATE TYPE public.loudness AS ENUM ('low'); CREATE TABLE strokes (bell text PRIMARY KEY, strokes bigint)",
+        "CREATE DOMAIN stroke AS bigint; CREATE TABLE strokes (bell text PRIMARY KEY, strokes stroke)",
+    ],
+    ids=["other storage", "a type that all versions share", "a type of its own"],
+)
+def test_a_ddl_that_makes_the_same_columns_is_migrated_as_often_as_one_likes(settings: Settings, ddl: str) -> None:
+    app = with_ddl(ddl)
+    migrate(app, settings)
+    assert migrate(app, settings) == []
+
+
 def test_a_migration_that_another_one_holds_up_is_waited_for(settings: Settings, connection: Connection) -> None:
     """The advisory lock is the session's: whoever dies in the middle leaves it."""
     done: list[str] = []

@@ -17,6 +17,16 @@ from headrace.settings import Settings
 FIRST_CHAINED = "0004"
 MIGRATION_LOCK = 7_236_872_263  # any number, the same for all that migrate
 
+TYPES = """
+    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"""
+EXISTS = (
+    psycopg.errors.DuplicateObject,
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateFunction,
+    psycopg.errors.DuplicateSchema,
+)
+
 
 def migrate(app: App, settings: Settings) -> list[str]:
     """Bring the database to this version's tables; returns what was done. Several may call it at once."""
@@ -35,6 +45,8 @@ def migrate(app: App, settings: Settings) -> list[str]:
                 done.append(f"view {view.name}: version {view.version} in schema {view.schema}")
                 if seen := _create(connection, view):
                     done.append(f"readers of {view.name} see {seen} until `headrace views switch {view.name}`")
+            else:
+                _refuse_other_ddl(connection, view)
         refuse_unmigrated(connection, app.views)
     return done
 
@@ -90,6 +102,28 @@ def _create(connection: psycopg.Connection[Any], view: View[Any]) -> str | None:
             return seen
         switch(connection, view)
     return None
+
+
+def _refuse_other_ddl(connection: psycopg.Connection[Any], view: View[Any]) -> None:
+    """`Misconfigured` when the view's DDL would make other columns than its table has: it is tried, and taken back."""
+    table = sql.Identifier(view.table.name).as_string(connection)
+    trial = sql.Identifier("headrace_trial")
+    with connection.transaction(force_rollback=True):
+        connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(view.schema)))
+        has = dict(connection.execute(TYPES, [table]).fetchall())
+        connection.execute(sql.SQL("CREATE SCHEMA {0}; SET LOCAL search_path TO {0}").format(trial))
+        try:
+            connection.execute(view.table.ddl.encode())
+        except EXISTS:
+            return  # it makes something in another schema as well, and cannot be tried
+        would_have = dict(connection.execute(TYPES, [table]).fetchall())
+    if has != would_have:
+        differ = [name for name in has | would_have if has.get(name) != would_have.get(name)]
+        changes = [f"{name} {has.get(name, 'none')} → {would_have.get(name, 'none')}" for name in differ]
+        raise Misconfigured(
+            f"view {view.name}: its DDL has other columns than its table ({', '.join(changes)}): raise View.version, "
+            f"and migrate makes a table of it beside this one"
+        )
 
 
 def _revision(connection: psycopg.Connection[Any]) -> str | None:
