@@ -1,5 +1,6 @@
 """A new version of a view: filled beside the old one, seen when it is as far, and the old one goes."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,22 @@ def test_a_new_version_is_filled_beside_the_old_one_and_takes_its_place_when_it_
         assert '"view":"orders","version":2,"schema":"orders_v2","is_of_app":true,"is_seen":true' in said
     finally:
         ask(shop, "DROP OWNED BY reader_of_versions; DROP ROLE reader_of_versions")
+
+
+def test_a_view_that_has_read_nothing_does_not_look_as_if_it_were_filled(shop: Running) -> None:
+    def listed() -> dict[str, tuple[bool, int, int]]:
+        found = json.loads(shop.headrace("views", "list", "--json").stdout)
+        return {it["view"]: (it["has_read"], it["behind"], it["behind_seen"]) for it in found}
+
+    assert listed() == {"orders": (False, 0, 0), "order_statistics": (False, 0, 0)}
+    assert shop.headrace("views", "list").stdout.count("nothing read") == 2
+    ask(
+        shop,
+        """INSERT INTO headrace.checkpoints (projector, topic, partition, next_offset, command_offset, owner, log_time)
+           VALUES ('journal', 'orders.events', 0, 5, 3, 'x', now()), ('journal', 'others.events', 0, 9, 3, 'x', now()),
+           ('orders_v1', 'orders.events', 0, 2, 3, 'x', now()), ('orders_v1', 'orders.events', 1, 4, 3, 'x', now())""",
+    )
+    assert listed() == {"orders": (True, 3, 0), "order_statistics": (False, 9, 0)}
 
 
 @pytest.mark.parametrize(

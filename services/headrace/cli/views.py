@@ -18,7 +18,11 @@ POLL_S: Final = 0.2
 
 @app.command(name="list")
 def list_versions(app_path: AppPath = SHIPPED, as_json: AsJson = False) -> None:
-    """List each view's versions that have a table: the app's, the one readers see, and how far it is filled."""
+    """List each view's versions that have a table: the app's, the one readers see, and how far it is filled.
+
+    It is behind by so many offsets where another projector of its topics is further, the journal's for one. Whether
+    that has read all that there is, `headrace doctor` says.
+    """
     from headrace.postgres.connection import connect  # noqa: PLC0415 - see `postgres_errors`
     from headrace.postgres.versions import versions_of  # noqa: PLC0415
 
@@ -28,7 +32,17 @@ def list_versions(app_path: AppPath = SHIPPED, as_json: AsJson = False) -> None:
         print_json([to_builtins(version) for version in found])
         return
     marks = {True: "yes", False: ""}
-    rows = [[it.view, it.version, marks[it.is_of_app], marks[it.is_seen], it.behind, it.parked] for it in found]
+    rows = [
+        [
+            it.view,
+            it.version,
+            marks[it.is_of_app],
+            marks[it.is_seen],
+            it.behind if it.has_read else "nothing read",
+            it.parked,
+        ]
+        for it in found
+    ]
     print_table(("view", "version", "of the app", "seen", "behind", "parked"), rows)
 
 
@@ -54,12 +68,12 @@ def switch(
             if ours.is_seen:
                 typer.echo(f"readers see version {view.version} of {name} already")
                 return
-            if not ours.behind:
+            if not ours.behind_seen:
                 break
             if time.monotonic() > deadline:
                 raise Fault(
-                    f"version {view.version} of {name} is {ours.behind} offsets behind the one that readers see: does "
-                    f"`headrace project {name}` run?"
+                    f"version {view.version} of {name} is {ours.behind_seen} offsets behind the one that readers see: "
+                    f"does `headrace project {name}` run?"
                 )
             time.sleep(POLL_S)
         if ours.parked and not parked:

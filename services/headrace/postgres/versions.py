@@ -23,12 +23,17 @@ SEEN: Final = """
     JOIN pg_namespace ON pg_namespace.oid = pg_class.relnamespace AND pg_namespace.nspname <> 'public'
     WHERE pg_rewrite.ev_class = to_regclass(%s) LIMIT 1"""
 
-# Events and transactions' marks alike: how many offsets the second one has still to go to where the first one stands.
+# Events and transactions' marks alike: how many offsets one projector has still to go to where others stand.
 BEHIND: Final = """
-    SELECT coalesce(sum(greatest(seen.next_offset - coalesce(filled.next_offset, 0), 0)), 0)::bigint
-    FROM headrace.checkpoints AS seen LEFT JOIN headrace.checkpoints AS filled
-        ON filled.projector = %s AND filled.topic = seen.topic AND filled.partition = seen.partition
-    WHERE seen.projector = %s"""
+    SELECT coalesce(sum(greatest(other.next_offset - coalesce(filled.next_offset, 0), 0)), 0)::bigint
+    FROM (
+        SELECT topic, partition, max(next_offset) AS next_offset FROM headrace.checkpoints
+        WHERE topic = ANY(%(topics)s) AND (%(other)s::text IS NULL OR projector = %(other)s) GROUP BY topic, partition
+    ) AS other
+    LEFT JOIN headrace.checkpoints AS filled
+        ON filled.projector = %(schema)s AND filled.topic = other.topic AND filled.partition = other.partition"""
+
+READ: Final = "SELECT 1 FROM headrace.checkpoints WHERE projector = %s AND log_time IS NOT NULL LIMIT 1"
 
 WRITTEN: Final = "SELECT 1 FROM headrace.checkpoints WHERE projector = %s LIMIT 1"
 
@@ -42,9 +47,11 @@ LEFT_BEHIND: Final = ("checkpoints", "parked")
 
 
 class Version(Struct, frozen=True):
-    """One version of a view: whether it is the app's, whether readers see it, how far it is behind the one they see.
+    """One version of a view: whether it is the app's, whether readers see it, how far it is filled.
 
-    `behind` is in offsets of its topics; `parked` are events that wait in it.
+    `behind` is in offsets of its topics: to where the furthest of all projectors stands in each partition, the
+    journal's among them; `behind_seen` to the version that readers see. Without `has_read` nothing was ever written to
+    it, which may be so although nobody is ahead. `parked` are events that wait in it.
     """
 
     view: str
@@ -52,7 +59,9 @@ class Version(Struct, frozen=True):
     schema: str
     is_of_app: bool
     is_seen: bool
+    has_read: bool
     behind: int
+    behind_seen: int
     parked: int
 
 
@@ -122,9 +131,19 @@ def drop(connection: psycopg.Connection[Any], view: View[Any], number: int) -> N
 
 def _version(connection: psycopg.Connection[Any], view: View[Any], number: int, seen: str | None) -> Version:
     schema = f"{view.name}_v{number}"
-    (behind,) = connection.execute(BEHIND, [schema, seen]).fetchone() or (0,)
+    has_read = bool(connection.execute(READ, [schema]).fetchone())
+    behind = _behind(connection, view, schema, None)
+    behind_seen = _behind(connection, view, schema, seen) if seen else 0
     (parked,) = connection.execute(PARKED, [schema]).fetchone() or (0,)
-    return Version(view.name, number, schema, schema == view.schema, schema == seen, behind, parked)
+    is_of_app, is_seen = schema == view.schema, schema == seen
+    return Version(view.name, number, schema, is_of_app, is_seen, has_read, behind, behind_seen, parked)
+
+
+def _behind(connection: psycopg.Connection[Any], view: View[Any], schema: str, other: str | None) -> int:
+    """How far it is behind another projector of its topics, or the furthest of all."""
+    wanted = {"topics": [f"{name}.events" for name in view.sources], "schema": schema, "other": other}
+    (behind,) = connection.execute(BEHIND, wanted).fetchone() or (0,)
+    return behind
 
 
 def _plain(connection: psycopg.Connection[Any], view: View[Any]) -> str:
