@@ -82,6 +82,7 @@ BEFORE_CHAINS = """
     DROP TABLE headrace.audit, headrace.audit_checkpoints, headrace.chains;
     DROP FUNCTION headrace.refuse_change CASCADE;
     ALTER TABLE headrace.journal DROP COLUMN link, DROP COLUMN hash;
+    ALTER TABLE headrace.parked DROP COLUMN said;
     UPDATE headrace.migrations SET version_num = '0003';
     INSERT INTO headrace.journal (topic, partition, "offset", aggregate_id, version, record_type, logged_at, record)
         SELECT 'bells.events', n % 2, n, 'b' || n, 1, 'Struck', now(), '' FROM generate_series(0, 4) AS n;

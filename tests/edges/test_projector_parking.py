@@ -13,6 +13,7 @@ from headrace.postgres.connection import connect
 from headrace.postgres.schema import migrate
 from headrace.projector.parking import Parking
 from headrace.projector.projection import Reading
+from headrace.projector.reasons import said
 from headrace.settings import Settings
 
 pytestmark = pytest.mark.edge
@@ -133,8 +134,30 @@ def test_a_key_that_was_redriven_makes_room(connection: Connection) -> None:
     assert [name for name, *_ in parked(connection)] == ["b"]
 
 
-def test_what_is_kept_of_an_error_holds_no_value_of_the_event(connection: Connection) -> None:
-    apply(connection, Parking("orders_v1"), BreaksOn("a"), Consumed("a", 0))
-    [(reason,)] = connection.execute("SELECT reason FROM headrace.parked").fetchall()
+def test_the_reason_of_an_error_holds_no_value_of_the_event_and_what_it_said_is_kept_beside(
+    connection: Connection,
+) -> None:
+    apply(connection, Parking("orders_v1"), BreaksOn("a"), Consumed("a", 0), Consumed("a", 1))
+    [(reason, said), behind] = connection.execute("SELECT reason, said FROM headrace.parked ORDER BY 1").fetchall()
     assert reason.startswith("ValueError in prepare, test_projector_parking.py line ")
     assert "secret" not in reason
+    assert said == "secret of a"
+    assert behind == (None, None)
+
+
+class Mute(Exception):  # noqa: N818 - a class of a domain's that breaks
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (ValueError("a\0b\ud800"), "a\\0b\\ud800"),
+        (ValueError("x" * 5_000), "x" * 1_000),
+        (Mute(), "ZeroDivisionError"),
+    ],
+    ids=["odd characters", "long", "mute"],
+)
+def test_what_an_error_said_is_kept_as_postgres_can_hold_it(error: Exception, kept: str) -> None:
+    assert said(error) == kept

@@ -69,6 +69,7 @@ def test_redrive_after_the_fix_leaves_what_a_run_without_the_bug_would_have_left
     assert json.loads(shop.headrace("parked", "show", "--projector", "orders", "order-3").stdout) == shown
     assert [it["type"] for it in shown["waiting"]] == ["OrderPaid", "OrderShipped"]
     assert shown["waiting"][0]["fields"]["payment_id"] == "broken"
+    assert ("secret" in shown["waiting"][0]["message"]) == (bug in {"crash", "moved"})
     refused = shop.headrace("parked", "redrive", "--projector", "orders", "order-3", env={"FAULTY_BUG": bug})
     assert (refused.returncode, "still fails" in refused.stderr) == (1, True), refused.stderr
     assert parked(shop) == [("order-11", 2), ("order-3", 2)]

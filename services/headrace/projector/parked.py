@@ -33,7 +33,7 @@ KEYS: Final = """
     GROUP BY aggregate_id, topic, partition ORDER BY topic, partition, min("offset")"""
 
 QUEUE: Final = """
-    SELECT topic, partition, "offset", aggregate_id, record, logged_at, reason_class, reason, parked_at
+    SELECT topic, partition, "offset", aggregate_id, record, logged_at, reason_class, reason, said, parked_at
     FROM headrace.parked WHERE projector = %s AND aggregate_id = %s ORDER BY topic, partition, "offset" """
 
 RELEASE: Final = """
@@ -59,6 +59,7 @@ class ParkedEvent(StoredEvent, frozen=True):
 
     reason_class: str | None
     reason: str | None
+    said: str | None
     parked_at: datetime
 
     @property
@@ -71,7 +72,8 @@ class ParkedEvent(StoredEvent, frozen=True):
             "log_time": self.timestamp()[1],
             "parked_at": milliseconds(self.parked_at),
             "exception": self.reason_class,
-            "message": self.reason or "it waits behind another",
+            "where": self.reason,
+            "message": self.said or self.reason or "it waits behind another",
         }
 
 

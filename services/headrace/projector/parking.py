@@ -18,7 +18,7 @@ from headrace.kernel.errors import TooMuchParked
 from headrace.postgres.ladder import Rung, judge
 from headrace.projector.projection import Projection, apply
 from headrace.projector.reading import Pair, Unreadable, key_of
-from headrace.projector.reasons import reason, reason_class
+from headrace.projector.reasons import reason, reason_class, said
 
 MAX_KEYS: Final = 100
 """Parked keys of one partition; more than that is a fault of the view, not of some events."""
@@ -32,8 +32,8 @@ LOAD: Final = """
 
 PARK: Final = """
     INSERT INTO headrace.parked
-        (projector, topic, partition, "offset", aggregate_id, record, logged_at, reason_class, reason)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+        (projector, topic, partition, "offset", aggregate_id, record, logged_at, reason_class, reason, said)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 Parked = tuple[Record, Exception | None]
 """A record to set aside, and why; None when it only waits behind another."""
@@ -189,4 +189,5 @@ class Parking:
             datetime.fromtimestamp(record.timestamp()[1] / 1000, UTC),
             error and reason_class(error),
             error and reason(error),
+            error and said(error),
         )

@@ -1,4 +1,7 @@
-"""Why an event is set aside, in words that hold no value of it: they end in logs and tickets."""
+"""Why an event is set aside, in words that hold no value of it: they end in logs and tickets.
+
+What the exception said itself is for those who look at that one event.
+"""
 
 import traceback
 from pathlib import Path
@@ -9,6 +12,7 @@ import psycopg
 from headrace.avro.codec import Undecodable
 
 LONGEST: Final = 500
+LONGEST_SAID: Final = 1_000
 
 
 def reason_class(error: Exception) -> str:
@@ -25,6 +29,15 @@ def reason(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {frames[-1].name}, {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{where}"
+
+
+def said(error: Exception) -> str:
+    """The exception's own words, whatever they are made of and quote."""
+    try:
+        text = str(error)
+    except Exception as second:  # noqa: BLE001 - the domain's class may break on this too
+        text = type(second).__name__
+    return printable(text[:LONGEST_SAID])
 
 
 def printable(text: str) -> str:
