@@ -64,7 +64,7 @@ def tables(connection: Connection) -> set[str]:
 
 def test_an_empty_database_gets_our_tables_and_the_views(settings: Settings, connection: Connection) -> None:
     done = migrate(APP, settings)
-    assert done == ["tables of Headrace: none → 0006", "view strokes: version 1 in schema strokes_v1"]
+    assert done == ["tables of Headrace: none → 0007", "view strokes: version 1 in schema strokes_v1"]
     ours = {f"headrace.{name}" for name in OURS}
     assert tables(connection) == ours | {"strokes_v1.strokes", "public.strokes"}
     refuse_unmigrated(connection, APP.views)
@@ -96,7 +96,7 @@ def test_rows_that_are_older_than_the_chains_stay_outside_and_it_is_said(
     connection.execute(BEFORE_CHAINS)
     connection.commit()
     assert migrate(APP, settings) == [
-        "tables of Headrace: 0003 → 0006",
+        "tables of Headrace: 0003 → 0007",
         "the journal's hash chains begin behind the 5 rows that it has: those are in none",
     ]
     chains = "SELECT topic, partition, starts_at, unchained, length, head FROM headrace.chains ORDER BY partition"
@@ -140,7 +140,7 @@ def test_several_may_migrate_at_once(settings: Settings, connection: Connection)
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == ["tables of Headrace: none → 0006", "view strokes: version 1 in schema strokes_v1"]
+    assert sorted(done) == ["tables of Headrace: none → 0007", "view strokes: version 1 in schema strokes_v1"]
     refuse_unmigrated(connection, APP.views)
 
 

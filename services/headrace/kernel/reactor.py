@@ -22,7 +22,8 @@ class Schedule(Struct, frozen=True):
     """Send a command once its time has come: `due_at` is in milliseconds since 1970, UTC.
 
     The timer lies in the log under the id of the aggregate that the reaction is to, and a name of its own; another one
-    of the same name takes its place.
+    of the same name and id takes its place. Where a reactor reads aggregates of several kinds that may have one id, the
+    name tells them apart.
     """
 
     name: str

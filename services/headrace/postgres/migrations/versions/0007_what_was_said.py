@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 SAID = """
 ALTER TABLE headrace.parked ADD COLUMN said text;
