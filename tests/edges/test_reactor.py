@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from headrace.accounts.account import Account
 from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
 from headrace.app import LIMITS
 from headrace.kafka.compaction import LAG, compaction_lag_ms
+from headrace.kafka.reading import high_watermarks, read_to
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import CommandMeta
 from headrace.reactor.loop import open_reactor
@@ -306,13 +308,15 @@ def test_a_reactor_refuses_to_go_on_where_events_may_be_compacted_before_it_has_
     """They are younger than the lag: once that is higher they are read, and none is missing."""
     bank.send("transfers", *map(request, range(4)))
     bank.wait(lambda: len(newest(bank, "transfers")) == 4, "the transfers are requested")
-    events = [bank.codec.decode(value) for _, _, _, value in bank.read("accounts.events")]
+    places = dict.fromkeys([("transfers.events", number) for number in range(PARTITIONS)], 0)
+    ends = high_watermarks(bank.admin, list(places))
+    events = [event for chunk in read_to(bank.settings, places, ends) for event in chunk]
     reactor: Any = open_reactor(bank.app, PROCESS[1], "0", bank.settings)
-    grow_old(bank, round(1500 * time.time() - 1.5 * min(event.meta.occurred_at for event in events)))
-    steps = reactor._work._takeover._refuse_compacted({("accounts.events", number): 0 for number in range(PARTITIONS)})
-    with pytest.raises(Misconfigured, match=r"events below \d+ before they are read, since half of .* is over"):
-        list(steps)
-    reactor._consumer.close()
+    with closing(reactor._consumer):
+        age_ms = time.time() * 1000 - min(event.timestamp()[1] for event in events)
+        grow_old(bank, round(1.5 * age_ms))
+        with pytest.raises(Misconfigured, match=r"events below \d+"):
+            list(reactor._work._takeover._refuse_compacted(places))
     grow_old(bank, 3_600_000)
     bank.start("reactor", *PROCESS)
     bank.wait_until_quiet()

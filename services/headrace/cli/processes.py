@@ -37,7 +37,9 @@ def list_processes(
     settings, loaded = read_settings(), load_app(app_path)
     names = [reactor] if reactor else [each.name for each in loaded.reactors if each.process]
     if not names:
-        raise Misconfigured("no reactor of the app says what its processes are: set process= and waits_for= on the Reactor")
+        raise Misconfigured(
+            "no reactor of the app says what its processes are: set process= and waits_for= on the Reactor"
+        )
     now = round(time.time() * 1000)
     found = [
         process

@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 from structlog import get_logger
 
-from headrace.kafka.compaction import whole_from
+from headrace.kafka.compaction import HALF, whole_from
 from headrace.kafka.consumer import Batch, Place, Record
 from headrace.kafka.reading import read_to
 from headrace.kernel.app import JOURNAL
@@ -15,8 +15,6 @@ from headrace.kernel.errors import Fault
 from headrace.postgres.session import Session
 from headrace.projector.stored import StoredEvent
 from headrace.settings import Settings
-
-HALF: Final = 0.5
 
 POSITION: Final = """
     SELECT next_offset FROM headrace.checkpoints WHERE projector = %s AND topic = %s AND partition = %s"""

@@ -44,7 +44,9 @@ def open_processes(app: App, name: str, settings: Settings) -> Iterator[OpenProc
     """The open processes of one reactor, the one that has waited longest first; `Misconfigured` if it has none."""
     reactor = app.reactor(name)
     if not reactor.process:
-        raise Misconfigured(f"reactor {name} does not say which aggregate its processes are: set process= and waits_for= on the Reactor")
+        raise Misconfigured(
+            f"reactor {name} does not say which aggregate its processes are: set process= and waits_for= on the Reactor"
+        )
     topic = app.aggregate(reactor.process).event_topic
     codec = open_codec(app, settings)
     found = []
