@@ -61,6 +61,7 @@ def test_a_group_that_nobody_is_a_member_of_any_more_is_seen_from_outside(shop: 
 
 
 def test_a_group_that_never_ran_or_is_forgotten_is_seen_to_have_nobody(shop: Running) -> None:
+    shop.forget_groups()  # those of earlier tests
     port = watched(shop)
     group, audit = "headrace.project.order_statistics_v1", "headrace.project.audit"
     shop.wait(lambda: (group,) in scrape(port).by("headrace_group_members", "group"), "it is there")

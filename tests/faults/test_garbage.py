@@ -42,7 +42,9 @@ def test_garbage_on_the_command_topic_is_set_aside_and_blocks_nobody(shop: Runni
     assert len(shop.read("orders.events")) == 80
     parked = shop.read("orders.parked")
     assert sorted(str(value) for _, _, _, value in parked) == sorted(
-        str(value) for value in [*garbage.values(), b"nonsense without a key"]
+        # Of what is larger than any record may be the beginning is kept.
+        str(value and value[:1_000_000])
+        for value in [*garbage.values(), b"nonsense without a key"]
     )
     said = shop.headrace("tail", "orders", "--kind", "parked", "--from-beginning", "--no-follow", "--json").stdout
     for reason in garbage:
@@ -127,7 +129,7 @@ def test_an_unknown_field_or_a_value_out_of_range_is_refused_before_anything_is_
         (["--field", "amount=much"], "Expected `int`"),
         (
             ["--field", f"amount={2**63}", "--field", "payment_id=p", "--field", "currency=GBP"],
-            "does not fit its schema",
+            "PayOrder.amount is out of the range of 64 bits",
         ),
         (["--field", "amount"], "write name=value"),
     ]:

@@ -5,7 +5,7 @@ import time
 
 import psycopg
 import pytest
-from confluent_kafka import TopicPartition, murmur2
+from confluent_kafka import KafkaError, KafkaException, TopicPartition, murmur2
 
 from headrace.local import LocalServers
 from lifecycles import lifecycles
@@ -155,8 +155,18 @@ def test_positions_outside_of_their_partition_are_refused(shop: Running) -> None
     shop.change("UPDATE headrace.checkpoints SET next_offset = 0 WHERE projector = 'orders_v1'")
     configure(shop, "cleanup.policy=delete")
     asked = [TopicPartition("orders.events", number, 3) for number in range(PARTITIONS)]
-    for future in shop.admin.delete_records(asked).values():
-        future.result()
+
+    def are_deleted() -> bool:
+        try:
+            for future in shop.admin.delete_records(asked).values():
+                future.result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.POLICY_VIOLATION:
+                return False  # the new policy has not come to the broker yet
+            raise
+        return True
+
+    shop.wait(are_deleted, "they are deleted")
     configure(shop, "cleanup.policy=compact")
     done = shop.headrace("project", "orders")
     assert (done.returncode, "which begins at 3" in said(done.stderr)) == (2, True), done.stderr

@@ -92,7 +92,8 @@ def test_two_transactions_that_lock_each_other_out_are_both_done(session: Sessio
     for thread in threads:
         thread.join(30)
     other_session.close()
-    assert sorted(tries) in ([1, 1, 2], [1, 2, 2])
+    assert set(tries) == {1, 2}
+    assert len(tries) > 2  # who is tried again may at once lock the other one out
 
 
 def test_poison_is_raised_at_once(session: Session) -> None:

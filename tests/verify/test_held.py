@@ -63,10 +63,10 @@ def test_rows_are_behind_by_exactly_what_was_set_aside(past: Past) -> None:
         assert (row[1] if row else 0) == kept
         fold.close_partition()
         check = Check("rows", "")
-        compare_rows(dict(fold.rows), [*([row] if row else []), past.rows["o-2"]], check)
+        compare_rows("orders", dict(fold.rows), [*([row] if row else []), past.rows["o-2"]], check)
         assert check.ok
         check = Check("rows", "")
-        different = compare_rows(dict(fold.rows), [fresh, past.rows["o-2"]], check)
+        different = compare_rows("orders", dict(fold.rows), [fresh, past.rows["o-2"]], check)
         assert different or not check.ok
 
 

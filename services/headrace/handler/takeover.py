@@ -95,7 +95,8 @@ class Takeover:
         """
         commands, *answers = self._aggregate.topics
         there = high_watermarks(self._admin, list(begins)) if begins else {}
-        asked = [place[1] for place, begin in begins.items() if begin < there[place]]
+        # Where all that there was is removed nothing can be answered again; a log that never held a record is another.
+        asked = [place[1] for place, begin in begins.items() if begin < there[place] or there[place] == 0]
         places = [(topic, number) for topic in answers for number in asked]
 
         def refuse(chunk: list[Record]) -> None:
