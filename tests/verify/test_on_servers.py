@@ -31,7 +31,7 @@ def test_a_past_without_damage_passes_every_check_and_says_what_was_counted(writ
     assert counted["effects"] == {"accepted": 6, "refused": 2, "parked": 0, "events": 5}
     assert counted["content"] == {"compared": 5}
     assert counted["resends"] == {"resends": 2, "command_ids": 6}
-    assert counted["rows"] == {"aggregates": 2, "set_aside": 0, "rows": 4, "missing": 0}
+    assert counted["rows"] == {"aggregates": 2, "set_aside": 0, "rows": 2, "seen": 2, "missing": 0}
     assert counted["states"] == {"events": 5}
     assert counted["facts"] == {"events": 5, "with_command": 5}
     assert counted["writers"] == {"events": 5, "takeovers": 1}

@@ -82,7 +82,8 @@ def compare_rows(
             check.problem(f"{table} {row[0]} differs, as others do")
     for key in expected:
         check.problem(f"{table} {key} has events in the journal, and no row")
-    check.count(rows=count, missing=len(expected))
+    # Under the plain name readers see the same rows once more.
+    check.count(**{"seen" if table.startswith("public.") else "rows": count}, missing=len(expected))
     expected.clear()
     return different
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupState, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec
 from msgspec import Struct
 
@@ -125,15 +125,17 @@ def read_groups(
     found, unknown = {}, {}
     for name, future in admin.describe_consumer_groups(list(topics), request_timeout=REQUEST_TIMEOUT_S).items():
         wanted = {(topic, number) for topic in topics[name] for number in range(partitions)}
+        members = []
         try:
-            members = future.result().members
+            described = future.result()
+            members, is_there = described.members, described.state != ConsumerGroupState.DEAD
         except KafkaException as error:
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
                 unknown[name] = f"{error.args[0].name()} {error.args[0].str()}"
                 continue
-            if name in OPTIONAL:
-                continue
-            members = []
+            is_there = False
+        if not is_there and name in OPTIONAL:
+            continue
         owned = {(entry.topic, entry.partition) for member in members for entry in _owned(member)}
         found[name] = GroupState(len(members), len(wanted), len(wanted - owned))
     return found, unknown
