@@ -26,9 +26,9 @@ VERSIONS: Final = """
     ) AS journal
     WHERE version <> before + 1 OR "offset" <= below ORDER BY partition, "offset" LIMIT 1000"""
 
-# A transaction has no room for a million events: who says so has forged the row, and costs no more than that.
 # How far both have come: an event may be journaled a moment before its outcome is kept, or after it. A command that was
-# parked is answered long after those behind it, so that its offset tells nothing.
+# parked is answered long after those behind it, so that its offset tells nothing. A transaction has no room for a
+# million events: who says so has forged the row, and costs no more than that.
 REACHED: Final = """
     WITH reached AS (
         SELECT journal.partition, journal.command_offset AS journaled, audit.command_offset AS audited,

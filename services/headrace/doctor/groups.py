@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from headrace.doctor.finding import Finding, fail, ok, warn
 from headrace.doctor.standing import Standing
 from headrace.kafka.consumer import Place
-from headrace.kafka.reading import list_offsets, read_to
+from headrace.kafka.reading import read_offsets, read_to
 from headrace.kernel.app import App
 from headrace.settings import Settings
 from headrace.watch.backlog import Backlog, Behind
@@ -86,7 +86,7 @@ def lost(admin: AdminClient, app: App, settings: Settings, standing: Standing) -
     sources = sources_of_groups(app)
     for name in workers_of(app):
         places = _places(sources[name], settings)
-        begins = _offsets(admin, places, OffsetSpec.earliest())
+        begins = read_offsets(admin, places, OffsetSpec.earliest())
         for place, offset in standing.of(name, places).items():
             if 0 <= offset < begins[place] - 1:
                 wrong = True
@@ -107,12 +107,14 @@ def _behind(
 ) -> dict[str, dict[Place, Behind]]:
     """What waits for each group; one without a position stands at the beginning."""
     places = sorted({place for topics in groups.values() for place in _places(topics, settings)})
-    begins = _offsets(admin, places, OffsetSpec.earliest())
+    begins = read_offsets(admin, places, OffsetSpec.earliest())
     stands = {}
     for name, topics in groups.items():
         at = standing.of(name, _places(topics, settings))
         stands[name] = {place: max(begins[place], at.get(place, -1)) for place in _places(topics, settings)}
-    return Backlog(settings).look(stands, _offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED))
+    return Backlog(settings).look(
+        stands, read_offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+    )
 
 
 def _command(group: str) -> str:
@@ -124,13 +126,3 @@ def _command(group: str) -> str:
 
 def _places(topics: list[str], settings: Settings) -> list[Place]:
     return [(topic, number) for topic in topics for number in range(settings.partitions)]
-
-
-def _offsets(
-    admin: AdminClient,
-    places: list[Place],
-    spec: OffsetSpec,
-    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-) -> dict[Place, int]:
-    found = list_offsets(admin, dict.fromkeys(places, spec), isolation) if places else {}
-    return {place: info.offset for place, info in found.items()}

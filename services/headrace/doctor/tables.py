@@ -10,7 +10,7 @@ from headrace.doctor.finding import Finding, fail, ok, warn
 from headrace.doctor.groups import has_records
 from headrace.kafka.compaction import whole_from
 from headrace.kafka.consumer import Place
-from headrace.kafka.reading import list_offsets
+from headrace.kafka.reading import read_offsets
 from headrace.kernel.app import BUILT_IN, JOURNAL, App
 from headrace.kernel.errors import Misconfigured
 from headrace.postgres.schema import refuse_unmigrated
@@ -49,7 +49,7 @@ def checkpoints(connection: psycopg.Connection[Any], admin: AdminClient, app: Ap
         todo = "are KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL right? else use a database of its own, or fill it anew"
         yield fail("checkpoints", f"{projector} was filled from another {topic} than this one", todo)
     places = sorted({(row[1], row[2]) for row in rows})
-    low, high = _ends(admin, places, OffsetSpec.earliest()), _ends(admin, places, OffsetSpec.latest())
+    low, high = read_offsets(admin, places, OffsetSpec.earliest()), read_offsets(admin, places, OffsetSpec.latest())
     for projector, topic, number, offset, *_ in rows:
         try:
             refuse_impossible(projector, {(topic, number): offset}, low, high)
@@ -68,7 +68,7 @@ def compaction(
     rows = connection.execute(POSITIONS).fetchall()
     stands = {(row[1], row[2]): row[3] for row in rows if row[0] == JOURNAL}
     places = [(each.event_topic, number) for each in app.aggregates for number in range(settings.partitions)]
-    begins = _ends(admin, places, OffsetSpec.earliest())
+    begins = read_offsets(admin, places, OffsetSpec.earliest())
     starts = {place: max(begins[place], stands.get(place, 0)) for place in places}
     for share, say in USED_UP:
         due = whole_from(admin, places, share)
@@ -88,8 +88,3 @@ def compaction(
 def _is_other(row: tuple[Any, ...], origin: Any) -> bool:
     _, topic, _, _, cluster_id, topic_id = row
     return cluster_id is not None and (cluster_id, topic_id) != (origin.cluster_id, origin.topic_ids[topic])
-
-
-def _ends(admin: AdminClient, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
-    found = list_offsets(admin, dict.fromkeys(places, spec)) if places else {}
-    return {place: info.offset for place, info in found.items()}

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from headrace.doctor.finding import Finding, fail, ok
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, reader_config
 from headrace.kafka.consumer import Place
-from headrace.kafka.reading import list_offsets
+from headrace.kafka.reading import read_offsets
 from headrace.kafka.topics import Owner, refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
@@ -90,5 +90,4 @@ def _ages(settings: Settings, held: dict[Place, int]) -> dict[Place, float]:
 
 
 def _ends(admin: AdminClient, places: list[Place], isolation: IsolationLevel) -> dict[Place, int]:
-    found = list_offsets(admin, dict.fromkeys(places, OffsetSpec.latest()), isolation) if places else {}
-    return {place: info.offset for place, info in found.items()}
+    return read_offsets(admin, places, OffsetSpec.latest(), isolation)

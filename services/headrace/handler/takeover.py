@@ -23,7 +23,7 @@ from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
 from headrace.handler.window import SKEW_MS, Window
 from headrace.kafka.consumer import BatchConsumer, Place, Record
-from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kafka.reading import high_watermarks, list_offsets, read_offsets, read_to
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Writer
@@ -118,8 +118,7 @@ class Takeover:
                 )
 
     def _earliest(self, places: Collection[Place]) -> dict[Place, int]:
-        found = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}
-        return {place: info.offset for place, info in found.items()}
+        return read_offsets(self._admin, places, OffsetSpec.earliest())
 
     def _read(
         self, starts: dict[Place, int], ends: dict[Place, int], take: Callable[[list[Record]], None]

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final, cast
 
 from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -78,10 +78,21 @@ def _learn_leaders(admin: AdminClient, topics: set[str]) -> list[str]:
     return missing
 
 
+def read_offsets(
+    admin: AdminClient,
+    places: Collection[Place],
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    patience_s: float = LEADERLESS_S,
+) -> dict[Place, int]:
+    """The same offset of all these partitions; a `Fault` as `list_offsets` has it."""
+    found = list_offsets(admin, dict.fromkeys(places, spec), isolation, patience_s) if places else {}
+    return {place: info.offset for place, info in found.items()}
+
+
 def high_watermarks(admin: AdminClient, places: list[Place]) -> dict[Place, int]:
     """The offset after the newest record of each partition, committed or not."""
-    found = list_offsets(admin, dict.fromkeys(places, OffsetSpec.latest()))
-    return {place: info.offset for place, info in found.items()}
+    return read_offsets(admin, places, OffsetSpec.latest())
 
 
 def read_to(

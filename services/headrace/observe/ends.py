@@ -7,7 +7,7 @@ from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.kafka.consumer import Place
-from headrace.kafka.reading import list_offsets, read_to
+from headrace.kafka.reading import read_offsets, read_to
 from headrace.kernel.errors import Fault
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag
@@ -75,5 +75,4 @@ class Ends:
             return True
 
     def _latest(self, places: list[Place], isolation: IsolationLevel) -> dict[Place, int]:
-        found = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.latest()), isolation)
-        return {place: info.offset for place, info in found.items()}
+        return read_offsets(self._admin, places, OffsetSpec.latest(), isolation)

@@ -11,7 +11,7 @@ from structlog import get_logger
 from headrace.collector import keep_what_lives
 from headrace.kafka.clients import admin_client, consumer_config
 from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
-from headrace.kafka.reading import list_offsets
+from headrace.kafka.reading import read_offsets
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
@@ -252,7 +252,7 @@ class Projector:
         self._consumer.rewind(extent.first)
 
     def _offsets(self, places: list[Place], spec: OffsetSpec) -> dict[Place, int]:
-        return {place: info.offset for place, info in list_offsets(self._admin, dict.fromkeys(places, spec)).items()}
+        return read_offsets(self._admin, places, spec)
 
     def _step(self, place: Place, after: int, records: list[Record], pairs: list[Pair]) -> Step:
         """How a partition's checkpoint moves: from where the batch that is still being written leaves it."""

@@ -9,7 +9,7 @@ from headrace.avro.codec import peek_version
 from headrace.avro.ids import open_codec
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import Record
-from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kafka.reading import high_watermarks, read_offsets, read_to
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.settings import Settings
@@ -65,8 +65,7 @@ def open_processes(app: App, name: str, settings: Settings) -> Iterator[OpenProc
 def _read(topic: str, settings: Settings) -> dict[str, Seen]:
     admin = admin_client(settings)
     places = [(topic, number) for number in range(settings.partitions)]
-    earliest = list_offsets(admin, dict.fromkeys(places, OffsetSpec.earliest()))
-    begins = {place: info.offset for place, info in earliest.items()}
+    begins = read_offsets(admin, places, OffsetSpec.earliest())
     seen: dict[str, Seen] = {}
     for chunk in read_to(settings, begins, high_watermarks(admin, places)):
         for record in chunk:

@@ -12,7 +12,7 @@ from headrace.handler.notes import read_note
 from headrace.handler.parking import Caps, Parking
 from headrace.kafka.compaction import HALF, LAG, compaction_lag_ms, whole_from
 from headrace.kafka.consumer import BatchConsumer, Place, Record, place_of
-from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kafka.reading import high_watermarks, read_offsets, read_to
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.reactor import Reactor
 from headrace.reactor.messages import Messages
@@ -73,8 +73,8 @@ class Takeover:
 
     def _starts(self, places: list[Place], settled: dict[Place, int]) -> dict[Place, int]:
         """The group's offsets; where it has none yet, the beginning: nothing that happened is passed over."""
-        found = list_offsets(self._admin, dict.fromkeys(places, OffsetSpec.earliest())) if places else {}
-        return within({place: settled[place] for place in places}, {place: it.offset for place, it in found.items()})
+        begins = read_offsets(self._admin, places, OffsetSpec.earliest())
+        return within({place: settled[place] for place in places}, begins)
 
     def refuse_late(self, first: Record) -> None:
         """`Misconfigured` where a batch's first event is so old that compaction may have taken others before it.
@@ -125,9 +125,9 @@ class Takeover:
 
     def _read(self, ends: dict[Place, int]) -> Generator[None, None, list[Record]]:
         """All that is committed in these partitions; waits for what is open to be decided."""
-        earliest = list_offsets(self._admin, dict.fromkeys(ends, OffsetSpec.earliest()))
+        begins = read_offsets(self._admin, ends, OffsetSpec.earliest())
         found: list[Record] = []
-        for chunk in read_to(self._settings, {place: info.offset for place, info in earliest.items()}, ends):
+        for chunk in read_to(self._settings, begins, ends):
             found += chunk
             self._failpoints.reach("restoring")
             yield

@@ -11,10 +11,10 @@ from msgspec import Struct
 from headrace.kafka.clients import REQUEST_TIMEOUT_S
 from headrace.kafka.compaction import LAG
 from headrace.kafka.consumer import Place
-from headrace.kafka.reading import list_offsets
+from headrace.kafka.reading import read_offsets
 from headrace.watch.groups import OPTIONAL
 
-PATIENCE_S: Final = 2.0
+OFFSETS_S: Final = 2.0
 """Less than one request may take: the next look asks anew."""
 
 
@@ -84,21 +84,9 @@ def read_ends(admin: AdminClient, there: Mapping[str, list[Any]]) -> tuple[dict[
     """The last stable offsets, then the high watermarks, of the partitions that are led; `Fault` if nobody tells."""
     led = [(name, entry.id) for name, entries in there.items() for entry in entries if entry.leader >= 0]
     return (
-        read_offsets(admin, led, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED),
-        read_offsets(admin, led, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED),
+        read_offsets(admin, led, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED, OFFSETS_S),
+        read_offsets(admin, led, OffsetSpec.latest(), patience_s=OFFSETS_S),
     )
-
-
-def read_offsets(
-    admin: AdminClient,
-    places: Iterable[Place],
-    spec: OffsetSpec,
-    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-) -> dict[Place, int]:
-    """The same offset of all these partitions; `Fault` when it is not told soon."""
-    wanted = dict.fromkeys(sorted(places), spec)
-    found = list_offsets(admin, wanted, isolation, PATIENCE_S) if wanted else {}
-    return {place: info.offset for place, info in found.items()}
 
 
 def topic_state(

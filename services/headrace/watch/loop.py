@@ -17,6 +17,7 @@ from structlog import get_logger
 
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import Place
+from headrace.kafka.reading import read_offsets
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
 from headrace.observe.health import Health
@@ -26,13 +27,13 @@ from headrace.postgres.session import Connection
 from headrace.settings import Settings
 from headrace.watch.backlog import Backlog, Behind
 from headrace.watch.brokers import (
+    OFFSETS_S,
     Ends,
     GroupState,
     TopicState,
     read_compaction_lags,
     read_ends,
     read_groups,
-    read_offsets,
     read_partitions,
     topic_state,
 )
@@ -163,7 +164,7 @@ class Watch:
         self, admin: AdminClient, stands: Stands, ends: dict[Place, int]
     ) -> dict[str, dict[Place, Behind]]:
         """How far each group is behind; one that has no position yet stands at the beginning."""
-        begins = read_offsets(admin, ends, OffsetSpec.earliest())
+        begins = read_offsets(admin, ends, OffsetSpec.earliest(), patience_s=OFFSETS_S)
         stands = dict(stands)
         for group in self._workers:
             places = [place for place in ends if place[0] in self._sources[group]]
