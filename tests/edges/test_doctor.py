@@ -142,7 +142,7 @@ def test_a_group_that_has_never_run_or_is_forgotten(shop: Running) -> None:
 
     shop.wait(is_forgotten, "the brokers know it no more")
     assert (said().verdict, said().what) == (Verdict.WARN, f"{group} has no process; nothing waits for it")
-    shop.send("orders", *lifecycles(3, first=200))
+    shop.send("orders", *lifecycles(40, first=200))  # in each partition, so that the new group has offsets of all
     shop.wait(lambda: said().verdict is Verdict.FAIL, "events wait for it")
     assert said().what.startswith(f"{group} has no process, and ")
     shop.start("statistics-again", "project", "order_statistics")
@@ -211,8 +211,12 @@ def test_each_broker_is_asked_for_its_clock(cluster: LocalKafkaCluster, shop: Ru
     admin = admin_client(settings)
     brokers = sorted(admin.list_topics(timeout=10).brokers)
     make_topic_on_each(admin, "clocks", brokers)
-    led = admin.list_topics("clocks", timeout=10).topics["clocks"].partitions
-    assert [led[number].leader for number in sorted(led)] == brokers
+
+    def leaders() -> list[int]:
+        led = admin.list_topics("clocks", timeout=10).topics["clocks"].partitions
+        return [led[number].leader for number in sorted(led)]
+
+    shop.wait(lambda: leaders() == brokers, "each leads one")
     assert len(brokers) == 3
     [finding] = broker_clocks(admin, settings, [], writes=True)
     assert (finding.verdict, finding.what) == (Verdict.OK, "all agree with ours")
