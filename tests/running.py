@@ -21,8 +21,8 @@ from headrace.avro.contract import read_lock
 from headrace.cli.options import load_app
 from headrace.client import CommandClient
 from headrace.kafka.clients import admin_client, reader_config
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import high_watermarks, list_offsets, read_to
+from headrace.kafka.records import Place
 from headrace.kafka.topics import create_topics
 from headrace.kernel.app import AUDIT, BUILT_IN, JOURNAL
 from headrace.kernel.message import CommandMeta

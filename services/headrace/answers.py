@@ -11,8 +11,9 @@ from confluent_kafka.admin import AdminClient
 
 from headrace.avro.codec import Codec, Undecodable, peek_outcome
 from headrace.kafka.clients import reader_config
-from headrace.kafka.consumer import Record, passes
+from headrace.kafka.consumer import passes
 from headrace.kafka.reading import available, high_watermarks
+from headrace.kafka.records import Record
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import Outcome
 from headrace.settings import Settings

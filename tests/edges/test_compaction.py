@@ -9,13 +9,17 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from headrace.kafka.compaction import LAG, whole_from
-from headrace.kafka.consumer import Place
+from headrace.kafka.compaction import LAG, compaction_lags_ms, whole_from
+from headrace.kafka.records import Place
 from headrace.local.process import until
 from headrace.settings import Settings
 
 pytestmark = pytest.mark.edge
 HOUR_MS = 3_600_000
+
+
+def whole(admin: AdminClient, place: Place, share: float = 1.0) -> int:
+    return whole_from(admin, [place], compaction_lags_ms(admin, [place]), share)[place]
 
 
 @pytest.fixture
@@ -55,17 +59,17 @@ class Busy:
 
 
 def test_what_is_younger_than_the_lag_is_whole(admin: AdminClient, settings: Settings, place: Place) -> None:
-    assert whole_from(admin, [place]) == {place: 0}
+    assert whole(admin, place) == 0
     append(settings, place, 3 * HOUR_MS, 2 * HOUR_MS)
-    assert whole_from(admin, [place]) == {place: 2}
+    assert whole(admin, place) == 2
     append(settings, place, HOUR_MS // 2, 0)
-    assert whole_from(admin, [place]) == {place: 2}
-    assert whole_from(admin, [place], 0.25) == {place: 3}
-    assert whole_from(admin, []) == {}
+    assert whole(admin, place) == 2
+    assert whole(admin, place, 0.25) == 3
+    assert whole_from(admin, [], compaction_lags_ms(admin, [])) == {}
 
 
 def test_what_is_appended_while_the_brokers_are_asked_is_whole_too(
     admin: AdminClient, settings: Settings, place: Place
 ) -> None:
     busy: Any = Busy(admin, settings, place)
-    assert whole_from(busy, [place]) == {place: 0}
+    assert whole(busy, place) == 0

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from headrace.kafka.clients import reader_config
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.local.process import until
 from headrace.observe import lag as module
 from headrace.observe.ends import Ends

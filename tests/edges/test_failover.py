@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from headrace.app import shop
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.postgres.checkpoint import Origin, Superseded, positions
 from headrace.postgres.schema import migrate
 from headrace.projector import writing

@@ -11,8 +11,9 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from headrace.kafka.clients import consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Steps
+from headrace.kafka.consumer import Batch, BatchConsumer, Steps
 from headrace.kafka.pace import USUAL
+from headrace.kafka.records import Place
 from headrace.local.process import until
 from headrace.settings import Settings
 from servers import Kafka

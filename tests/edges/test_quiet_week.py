@@ -6,8 +6,8 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from headrace.accounts.commands import DepositMoney, OpenAccount
 from headrace.handler.loop import open_handler
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import high_watermarks, list_offsets
+from headrace.kafka.records import Place
 from headrace.transactional import loop
 from headrace.transfers.commands import RequestTransfer
 from lifecycles import lifecycles

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from headrace.accounts.account import Account
 from headrace.accounts.commands import DepositMoney, FreezeAccount, OpenAccount
 from headrace.app import LIMITS
-from headrace.kafka.compaction import LAG, compaction_lag_ms
+from headrace.kafka.compaction import LAG, compaction_lags_ms
 from headrace.kafka.reading import high_watermarks, read_to
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import CommandMeta
@@ -268,11 +268,12 @@ def test_what_is_given_up_is_not_taken_up_again(bank: Running) -> None:
 
 def grow_old(bank: Running, lag_ms: int = 1) -> None:
     """From now on every event is old enough to be compacted, or every one that is older than that."""
-    for topic in ("accounts.events", "transfers.events"):
+    lags_ms = {"accounts.events": lag_ms, "transfers.events": lag_ms}
+    for topic in lags_ms:
         entry = ConfigEntry(LAG, str(lag_ms), incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
         bank.admin.incremental_alter_configs([resource])[resource].result()
-        bank.wait(lambda topic=topic: compaction_lag_ms(bank.admin, topic) == lag_ms, "the broker knows it")  # type: ignore[misc]
+    bank.wait(lambda: compaction_lags_ms(bank.admin, [(topic, 0) for topic in lags_ms]) == lags_ms, "the broker knows")
 
 
 def test_a_reactor_goes_on_however_old_the_events_are_that_it_has_seen(bank: Running) -> None:

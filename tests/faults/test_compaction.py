@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import murmur2
 
-from headrace.kafka.compaction import whole_from
+from headrace.kafka import compaction
+from headrace.kafka.compaction import compaction_lags_ms, whole_from
 from headrace.kafka.reading import high_watermarks
+from headrace.kernel.errors import Fault
 from headrace.orders.commands import CancelOrder
 from headrace.projector.catching_up import HALF
 from headrace.projector.loop import Projector
@@ -109,7 +111,8 @@ def test_a_view_misses_nothing_of_a_partition_that_is_filled_while_another_one_t
         shop.wait_until_quiet()
         places = [("orders.events", number) for number in range(PARTITIONS)]
         ends = high_watermarks(shop.admin, places)
-        shop.wait(lambda: whole_from(shop.admin, places, HALF) == ends, "all of it is to be read from the journal")
+        lags_ms = compaction_lags_ms(shop.admin, places)
+        shop.wait(lambda: whole_from(shop.admin, places, lags_ms, HALF) == ends, "all is to be read from the journal")
         settings = shop.settings.model_copy(update={"batch_size": 10})
         projector = Projector(shop.app, "order_statistics", settings)
         try:
@@ -128,3 +131,25 @@ def test_a_view_misses_nothing_of_a_partition_that_is_filled_while_another_one_t
         seen = shop.rows(f"SELECT {', '.join(f'sum({step})::bigint' for step in steps)} FROM order_statistics")
         kinds = (f"count(*) FILTER (WHERE lower(record_type) LIKE '%order{step}')" for step in steps)
         assert seen == shop.rows(f"SELECT {', '.join(kinds)} FROM headrace.journal")
+
+
+def test_a_running_view_that_falls_behind_the_lag_ends_and_reads_on_from_the_journal(
+    kafka: Kafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "HELD_BACK_MS", 0)
+    with running(kafka.bootstrap_servers, database, tmp_path, **EAGER) as shop:
+        shop.start("handler", "handle", "orders")
+        shop.start("project-journal", "project", "journal")
+        projector = Projector(shop.app, "orders", shop.settings)
+        try:
+            shop.wait(lambda: projector.run_once() or len(projector._positions) == PARTITIONS, "it has its partitions")
+            shop.send("orders", *lifecycles(20))
+            compact(shop, {f"order-{number}".encode() for number in range(20)})
+            with pytest.raises(Fault, match="compacted events before that: a restart reads them from the journal"):
+                shop.wait(lambda: projector.run_once() and False, "it ends")
+        finally:
+            projector._consumer.close()
+            projector._writing.close()
+        shop.start("project-orders", "project", "orders")
+        shop.start("project-order_statistics", "project", "order_statistics")
+        shop.assert_sound()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.observe import lag as module
 from headrace.observe.lag import Lag
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from headrace.kafka.consumer import Batch, Place
+from headrace.kafka.consumer import Batch
+from headrace.kafka.records import Place
 from headrace.projector import catching_up
 from headrace.projector.catching_up import CatchingUp
 from headrace.projector.stored import StoredEvent
@@ -46,13 +47,14 @@ class Filling:
 
     def run(self) -> Generator[None, None, None]:
         unused: Any = None
-        view = FromMemory(unused, unused, unused, "orders_v1", self.events)
+        view = FromMemory(unused, unused, unused, "orders_v1", {}, self.events)
         return view.run(self.places, self.found, self.positions, self.write)
 
 
 @pytest.fixture
 def filling(monkeypatch: pytest.MonkeyPatch) -> Filling:
     filling = Filling()
+    monkeypatch.setattr(catching_up, "compaction_lags_ms", lambda *_: {})
     monkeypatch.setattr(catching_up, "whole_from", lambda *_: dict(filling.whole))
     monkeypatch.setattr(catching_up, "read_to", lambda *_: iter(()))
     monkeypatch.setattr(catching_up, "log", SimpleNamespace(info=lambda *_, **__: None))

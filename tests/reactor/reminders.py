@@ -9,7 +9,7 @@ from headrace.app import shop
 from headrace.avro.codec import Codec
 from headrace.avro.contract import read_lock
 from headrace.handler.parking import Parking
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.app import App
 from headrace.kernel.message import EventMeta, Fact, Outcome, Writer
 from headrace.kernel.reactor import Answered, Reaction, Reactor, Schedule, Send, Unschedule

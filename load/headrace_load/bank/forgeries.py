@@ -11,7 +11,7 @@ from headrace.audit.chain import Head, beginning, link
 from headrace.audit.findings import CHANGED, INSERTED, MOVED, REMOVED, REWRITTEN, Finding
 from headrace.audit.tables import Tables
 from headrace.avro.codec import Codec
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.postgres.chained import JOURNAL_TABLE, Chained
 from headrace.settings import Settings
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.settings import Settings
 from headrace_load.mutants.wrapping import Mutant, Strikes
 

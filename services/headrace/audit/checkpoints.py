@@ -10,7 +10,7 @@ from psycopg import sql
 
 from headrace.audit.chain import Head
 from headrace.audit.signing import Checkpoint, Signer
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Fault
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, Chained, heads
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from headrace.audit.findings import CHANGED, Finding, Pin
 from headrace.audit.signing import Checkpoint, key_id, read_checkpoints, read_public_key
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Misconfigured
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from headrace.audit.chain import Head
 from headrace.audit.findings import CHANGED, INSERTED, MOVED, REMOVED, Finding
 from headrace.audit.tables import Tables
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.app import AUDIT
 
 POSITIONS: Final = """

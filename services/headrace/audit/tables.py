@@ -7,7 +7,7 @@ from psycopg import IsolationLevel, sql
 
 from headrace.audit.chain import Head
 from headrace.audit.findings import Row
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.postgres.chained import SINCE_1970, Chained, head_of
 from headrace.postgres.connection import connect
 from headrace.postgres.schema import refuse_unmigrated

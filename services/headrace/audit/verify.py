@@ -12,7 +12,7 @@ from headrace.audit.findings import CHANGED, REMOVED, REWRITTEN, Finding, Pin
 from headrace.audit.meaning import begun, events_and_outcomes, leading_to_events, missing, positions, versions
 from headrace.audit.tables import Tables
 from headrace.audit.walk import Walk
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.app import AUDIT, JOURNAL
 from headrace.postgres.chained import AUDIT_TABLE, JOURNAL_TABLE, Chained
 

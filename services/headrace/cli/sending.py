@@ -14,8 +14,8 @@ from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, plain, prin
 from headrace.client import Client, Unanswered
 from headrace.importing.fields import difference
 from headrace.kafka.clients import admin_client, reader_config
-from headrace.kafka.consumer import Record, headers_of
 from headrace.kafka.reading import high_watermarks
+from headrace.kafka.records import Record, headers_of
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.message import ACCEPTED, CommandMeta

@@ -9,8 +9,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.doctor.finding import Finding, fail, ok, warn
 from headrace.doctor.standing import Standing
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import read_offsets, read_to
+from headrace.kafka.records import Place
 from headrace.kernel.app import App
 from headrace.settings import Settings
 from headrace.watch.backlog import Backlog, Behind
@@ -52,7 +52,9 @@ def _progress(
     admin: AdminClient, app: App, settings: Settings, standing: Standing, found: dict[str, GroupState]
 ) -> Iterator[Finding]:
     """What waits is worked on: positions are compared twice, a while apart where they have not moved."""
-    sources = {name: topics for name, topics in sources_of_groups(app).items() if name in found and found[name].members}
+    looked_at = groups_of(app) if standing.tells_projectors else workers_of(app)
+    running = {name for name, state in found.items() if state.members} & looked_at.keys()
+    sources = {name: topics for name, topics in sources_of_groups(app).items() if name in running}
     before = {name: standing.of(name, _places(topics, settings)) for name, topics in sources.items()}
     behind = _behind(admin, settings, standing, sources)
     still = {name: {place for place, it in places.items() if it.records} for name, places in behind.items()}

@@ -13,8 +13,8 @@ from msgspec import structs
 
 from headrace.doctor.finding import Finding, Verdict, fail, ok, warn
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, producer_config
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import list_offsets
+from headrace.kafka.records import Place
 from headrace.kafka.topics import REPLICAS
 from headrace.settings import Settings
 

@@ -8,9 +8,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.doctor.finding import Finding, fail, ok, warn
 from headrace.doctor.groups import has_records
-from headrace.kafka.compaction import whole_from
-from headrace.kafka.consumer import Place
+from headrace.kafka.compaction import compaction_lags_ms, whole_from
 from headrace.kafka.reading import read_offsets
+from headrace.kafka.records import Place
 from headrace.kernel.app import BUILT_IN, JOURNAL, App
 from headrace.kernel.errors import Misconfigured
 from headrace.postgres.schema import refuse_unmigrated
@@ -70,8 +70,9 @@ def compaction(
     places = [(each.event_topic, number) for each in app.aggregates for number in range(settings.partitions)]
     begins = read_offsets(admin, places, OffsetSpec.earliest())
     starts = {place: max(begins[place], stands.get(place, 0)) for place in places}
+    lags_ms = compaction_lags_ms(admin, places)
     for share, say in USED_UP:
-        due = whole_from(admin, places, share)
+        due = whole_from(admin, places, lags_ms, share)
         behind = [place for place in places if starts[place] < due[place] and has_records(settings, place, starts, due)]
         if behind:
             where = ", ".join(f"{topic}[{number}]" for topic, number in behind[:3]) + ", …" * (len(behind) > 3)  # noqa: PLR2004

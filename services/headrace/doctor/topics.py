@@ -9,8 +9,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.doctor.finding import Finding, fail, ok
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, reader_config
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import read_offsets
+from headrace.kafka.records import Place
 from headrace.kafka.topics import Owner, refuse_other_topics
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured

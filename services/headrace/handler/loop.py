@@ -12,8 +12,9 @@ from headrace.handler.replies import Answer
 from headrace.handler.rights import group_of, handler_rights
 from headrace.handler.takeover import Takeover
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import BatchConsumer, Place, Record, headers_of
+from headrace.kafka.consumer import BatchConsumer
 from headrace.kafka.producer import TransactionalProducer
+from headrace.kafka.records import Place, Record, headers_of
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.aggregate import Aggregate

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from headrace import __version__
 from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES
-from headrace.kafka.consumer import Record, headers_of
+from headrace.kafka.records import Record, headers_of
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
 

@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import Any
 
 from confluent_kafka import murmur2
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from headrace.client import Client
 from headrace.handler.notes import ALONE, KEY, LONGEST, RELEASED, Note, read_note
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import Record
-from headrace.kafka.reading import high_watermarks, read_offsets, read_to
+from headrace.kafka.reading import read_whole
+from headrace.kafka.records import Record
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured, NotParked
 from headrace.kernel.message import ACCEPTED, CommandMeta, DiscardParked, Outcome, RedriveParked
@@ -124,8 +124,7 @@ class ParkedCommands:
 def read_entries(admin: AdminClient, settings: Settings, topic: str, numbers: range | list[int]) -> Iterator[Entry]:
     """What lies in these partitions of a parked topic, one after the other, oldest first."""
     places = [(topic, number) for number in numbers]
-    begins = read_offsets(admin, places, OffsetSpec.earliest())
-    for chunk in read_to(settings, begins, high_watermarks(admin, places)):
+    for chunk in read_whole(admin, settings, places):
         for record in chunk:
             yield Entry(record, read_note(record))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from headrace.handler.notes import KEY, RELEASED, Headers, read_note, trace_of
-from headrace.kafka.consumer import Place, Record, headers_of
+from headrace.kafka.records import Place, Record, headers_of
 from headrace.kernel.errors import TooMuchParked
 
 

@@ -18,7 +18,7 @@ from headrace.handler.release import reason_of, refuse_passing, release
 from headrace.handler.replies import Answer, Replies
 from headrace.handler.shortcut import shortcut
 from headrace.handler.window import Window, is_first_answer
-from headrace.kafka.consumer import headers_of
+from headrace.kafka.records import headers_of
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import CommandIdReused, Discarded, KeyParked, Rejected
 from headrace.kernel.message import DiscardParked, Outcome, RedriveParked, Writer

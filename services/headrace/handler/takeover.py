@@ -22,8 +22,9 @@ from headrace.handler.memory import Versioned
 from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
 from headrace.handler.window import SKEW_MS, Window
-from headrace.kafka.consumer import BatchConsumer, Place, Record
+from headrace.kafka.consumer import BatchConsumer
 from headrace.kafka.reading import high_watermarks, list_offsets, read_offsets, read_to
+from headrace.kafka.records import Place, Record
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Writer

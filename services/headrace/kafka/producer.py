@@ -14,8 +14,8 @@ from structlog import get_logger
 
 from headrace.failpoint import Failpoints
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, fatal_errors_to, producer_config
-from headrace.kafka.consumer import Place
 from headrace.kafka.ladder import Aborted, Bounded, Unsettled, climb
+from headrace.kafka.records import Place
 from headrace.kafka.rights import lacking
 from headrace.kernel.errors import Fault
 from headrace.observe.metrics import PRODUCERS_RECYCLED

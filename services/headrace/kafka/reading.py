@@ -9,7 +9,8 @@ from confluent_kafka import OFFSET_INVALID, Consumer, IsolationLevel, KafkaError
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, reader_config
-from headrace.kafka.consumer import Place, Record, passes
+from headrace.kafka.consumer import passes
+from headrace.kafka.records import Place, Record
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.settings import Settings
 
@@ -118,6 +119,11 @@ def read_to(
         yield from _chunks(consumer, remaining, ends)
     finally:
         consumer.close()
+
+
+def read_whole(admin: AdminClient, settings: Settings, places: list[Place]) -> Iterator[list[Record]]:
+    """The committed records that the partitions hold now, in chunks, as `read_to` has them."""
+    yield from read_to(settings, read_offsets(admin, places, OffsetSpec.earliest()), high_watermarks(admin, places))
 
 
 def _chunks(consumer: Consumer, remaining: set[Place], ends: dict[Place, int]) -> Iterator[list[Record]]:

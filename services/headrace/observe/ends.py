@@ -6,8 +6,8 @@ from typing import Final, Self
 from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import read_offsets, read_to
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Fault
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag

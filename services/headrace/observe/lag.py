@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 
 LOOK_S: Final = 0.5
 """How often the client is asked for its positions."""

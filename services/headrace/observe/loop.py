@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from confluent_kafka.admin import AdminClient
 
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.observe import metrics
 from headrace.observe.counting import Counts
 from headrace.observe.ends import Ends

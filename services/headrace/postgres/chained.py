@@ -8,7 +8,7 @@ from msgspec import Struct
 from psycopg import sql
 
 from headrace.audit.chain import Content, Head, beginning, link
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.postgres.columns import copied
 
 HEADS: Final = """

@@ -6,7 +6,7 @@ from typing import Any, Final
 import psycopg
 from msgspec import Struct
 
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Fault, Misconfigured
 
 CREATE: Final = """

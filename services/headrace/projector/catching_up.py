@@ -7,9 +7,10 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 from structlog import get_logger
 
-from headrace.kafka.compaction import HALF, whole_from
-from headrace.kafka.consumer import Batch, Place, Record
+from headrace.kafka.compaction import HALF, compaction_lags_ms, is_late, whole_from
+from headrace.kafka.consumer import Batch
 from headrace.kafka.reading import read_to
+from headrace.kafka.records import Place, Record
 from headrace.kernel.app import JOURNAL
 from headrace.kernel.errors import Fault
 from headrace.postgres.session import Session
@@ -29,12 +30,16 @@ log = get_logger("headrace.projector")
 
 
 class CatchingUp(Struct, frozen=True):
-    """What one view's projector does where it stands before what Kafka is sure to hold whole."""
+    """What one view's projector does where it stands before what Kafka is sure to hold whole.
+
+    `lags_ms` has the compaction lag of each topic that was taken over, in milliseconds.
+    """
 
     settings: Settings
     admin: AdminClient
     session: Session
     name: str
+    lags_ms: dict[str, int]
 
     def run(
         self,
@@ -49,9 +54,10 @@ class CatchingUp(Struct, frozen=True):
         while it is written. Filling one takes its time, in which events of the others grow old, and of those that are
         filled already: it is over when none is behind.
         """
+        self.lags_ms.update(compaction_lags_ms(self.admin, found))
         filled = dict(found)  # further than `found` where only marks of transactions lie behind an event
         while True:
-            whole = whole_from(self.admin, found, HALF)
+            whole = whole_from(self.admin, found, self.lags_ms, HALF)
             behind = sorted(place for place in places if filled[place] < whole[place])
             if not behind:
                 return
@@ -59,6 +65,15 @@ class CatchingUp(Struct, frozen=True):
                 yield from self._fill(place, whole[place], places, found, positions, write)
                 filled[place] = max(found[place], whole[place])
             yield
+
+    def refuse_late(self, batch: Batch) -> None:
+        """`Fault` where a batch's first event is so old that compaction may have taken others before it."""
+        for place, records in batch.by_place.items():
+            if is_late(records[0], self.lags_ms[place[0]]):
+                raise Fault(
+                    f"{self.name} reads {place[0]}[{place[1]}] at offset {records[0].offset()}, and Kafka may have "
+                    f"compacted events before that: a restart reads them from the journal"
+                )
 
     def _fill(
         self,

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.observe.loop import Timing
 from headrace.postgres.checkpoint import Step
 from headrace.projector.writing import Work

@@ -7,7 +7,7 @@ from structlog import get_logger
 from headrace.audit.checkpoints import Rewritten
 from headrace.audit.checkpoints import sign as sign_chains
 from headrace.audit.signing import Checkpoint, Signer
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Misconfigured
 from headrace.observe.metrics import AUDIT_CHECKPOINTS
 from headrace.postgres.session import Connection, Session

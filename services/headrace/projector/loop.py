@@ -10,8 +10,9 @@ from structlog import get_logger
 
 from headrace.collector import keep_what_lives
 from headrace.kafka.clients import admin_client, consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
+from headrace.kafka.consumer import Batch, BatchConsumer, Steps
 from headrace.kafka.reading import read_offsets
+from headrace.kafka.records import Place, Record
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
@@ -62,7 +63,7 @@ class Projector:
         self._positions: dict[Place, int] = {}
         self._writing = Writing(kind, settings, self._is_stopping, self._positions)
         self._underway: tuple[Ready, Future[Applied]] | None = None
-        self._catching_up = CatchingUp(settings, self._admin, self._writing.session, self._name)
+        self._catching_up = CatchingUp(settings, self._admin, self._writing.session, self._name, {})
         self._signer = _signer(settings, self._name) if settings.audit_key and not kind.view else None
         self.stopped: dict[Place, str] = {}
         group = group_of(self._name)
@@ -115,6 +116,8 @@ class Projector:
         """Read a batch and prepare it, so that its records need not be kept while it waits for its turn."""
         if batch is None:
             return None
+        if self._kind.view is not None:  # the journal sees from versions what is missing; outcomes are not compacted
+            self._catching_up.refuse_late(batch)
         extent, work = self._read(batch)
         prepared = self._writing.prepare(work, self._underway[0].prepared if self._underway else None)
         return Ready(extent, work=work) if prepared is None else Ready(extent, prepared)
@@ -196,7 +199,7 @@ class Projector:
         self._finish()
         refuse_impossible(self._name, found, starts, self._offsets(asked, OffsetSpec.latest()))
         tell_rewound(self._name, self._consumer, found)
-        if self._kind.view is not None:  # the journal sees from versions what is missing; outcomes are not compacted
+        if self._kind.view is not None:
             for _ in self._catching_up.run(places, found, self._positions, partial(self._catch_up, places)):
                 yield
                 self._finish()

@@ -7,7 +7,8 @@ from confluent_kafka.admin import AdminClient
 from structlog import get_logger
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S
-from headrace.kafka.consumer import BatchConsumer, Place
+from headrace.kafka.consumer import BatchConsumer
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.checkpoint import Origin
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import psycopg
 
-from headrace.kafka.consumer import place_of
+from headrace.kafka.records import place_of
 from headrace.kernel.app import BUILT_IN, App
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.postgres.checkpoint import lock, reach

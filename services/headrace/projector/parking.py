@@ -13,7 +13,7 @@ import psycopg
 from msgspec import Struct
 from structlog import get_logger
 
-from headrace.kafka.consumer import Place, Record, place_of
+from headrace.kafka.records import Place, Record, place_of
 from headrace.kernel.errors import TooMuchParked
 from headrace.postgres.ladder import Rung, judge
 from headrace.projector.projection import Projection, apply

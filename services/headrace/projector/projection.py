@@ -7,7 +7,7 @@ import psycopg
 
 from headrace.audit.chain import Content
 from headrace.avro.codec import Decoded
-from headrace.kafka.consumer import Record
+from headrace.kafka.records import Record
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import Fact, Outcome
 from headrace.kernel.view import Key, View

@@ -10,7 +10,7 @@ from headrace.avro.codec import PREFIX_LENGTH, Codec, Decoded, UnknownSchema
 from headrace.avro.contract import read_lock
 from headrace.avro.ids import Ids, codec_with, fetched_ids
 from headrace.avro.registry import Registry, Silent
-from headrace.kafka.consumer import Record
+from headrace.kafka.records import Record
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import EventMeta, Outcome

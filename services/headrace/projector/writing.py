@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from headrace.failpoint import Failpoints
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Fault
 from headrace.observe.loop import Timing
 from headrace.postgres.checkpoint import Step, advance, refuse_moved, was_committed

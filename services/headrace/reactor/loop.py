@@ -9,8 +9,9 @@ from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import KEY, parked_copy, where_it_broke
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import BatchConsumer, Place, Record
+from headrace.kafka.consumer import BatchConsumer
 from headrace.kafka.producer import TransactionalProducer
+from headrace.kafka.records import Place, Record
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from headrace.avro.codec import Codec
 from headrace.handler.notes import Headers
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta

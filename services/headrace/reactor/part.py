@@ -12,7 +12,7 @@ from headrace.avro.codec import Codec, Undecodable
 from headrace.handler.notes import Headers, trace_of, why_released
 from headrace.handler.parking import Parking, Waiting
 from headrace.handler.release import refuse_passing
-from headrace.kafka.consumer import Place, headers_of
+from headrace.kafka.records import Place, headers_of
 from headrace.kernel.errors import KeyParked
 from headrace.kernel.message import CommandMeta, Fact, Outcome
 from headrace.kernel.reactor import Answered, Reactor

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka.admin import OffsetSpec
 from msgspec import Struct
 
 from headrace.avro.codec import peek_version
 from headrace.avro.ids import open_codec
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import Record
-from headrace.kafka.reading import high_watermarks, read_offsets, read_to
+from headrace.kafka.reading import read_whole
+from headrace.kafka.records import Record
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
 from headrace.settings import Settings
@@ -63,11 +62,9 @@ def open_processes(app: App, name: str, settings: Settings) -> Iterator[OpenProc
 
 
 def _read(topic: str, settings: Settings) -> dict[str, Seen]:
-    admin = admin_client(settings)
     places = [(topic, number) for number in range(settings.partitions)]
-    begins = read_offsets(admin, places, OffsetSpec.earliest())
     seen: dict[str, Seen] = {}
-    for chunk in read_to(settings, begins, high_watermarks(admin, places)):
+    for chunk in read_whole(admin_client(settings), settings, places):
         for record in chunk:
             _see(seen, record)
     return seen

@@ -1,8 +1,7 @@
 """Taking over partitions that a reactor reads: where to go on, who waits, and which timers have not fired yet."""
 
-import time
 from collections.abc import Generator
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -10,9 +9,10 @@ from headrace.avro.codec import Codec
 from headrace.failpoint import Failpoints
 from headrace.handler.notes import read_note
 from headrace.handler.parking import Caps, Parking
-from headrace.kafka.compaction import HALF, LAG, compaction_lag_ms, whole_from
-from headrace.kafka.consumer import BatchConsumer, Place, Record, place_of
+from headrace.kafka.compaction import HALF, LAG, compaction_lags_ms, is_late, whole_from
+from headrace.kafka.consumer import BatchConsumer
 from headrace.kafka.reading import high_watermarks, read_offsets, read_to
+from headrace.kafka.records import Place, Record, place_of
 from headrace.kernel.errors import Misconfigured
 from headrace.kernel.reactor import Reactor
 from headrace.reactor.messages import Messages
@@ -21,9 +21,6 @@ from headrace.reactor.timers import TimerPart
 from headrace.settings import Settings
 from headrace.transactional.loop import Restored
 from headrace.transactional.offsets import settled_offsets, within
-
-HELD_BACK_MS: Final = 60_000
-"""An event may be as old as its transaction when it can be read at last, however short the lag is."""
 
 
 class Takeover:
@@ -77,12 +74,9 @@ class Takeover:
         return within({place: settled[place] for place in places}, begins)
 
     def refuse_late(self, first: Record) -> None:
-        """`Misconfigured` where a batch's first event is so old that compaction may have taken others before it.
-
-        Of what compaction takes it leaves the newest event, which is as old: whoever misses something sees that.
-        """
+        """`Misconfigured` where a batch's first event is so old that compaction may have taken others before it."""
         lag_ms = self._lags_ms.get(first.topic())
-        if lag_ms is not None and first.timestamp()[1] < time.time() * 1000 - max(lag_ms, HELD_BACK_MS):
+        if lag_ms is not None and is_late(first, lag_ms):
             raise self._compacted(place_of(first), first.offset(), first.offset())
 
     def _refuse_compacted(self, starts: dict[Place, int]) -> Generator[None, None, None]:
@@ -91,9 +85,9 @@ class Takeover:
         Behind the last event that was reacted to lies the mark of its transaction, and that may be all that is old.
         """
         events = {place: offset for place, offset in starts.items() if place[0].endswith(".events")}
-        self._lags_ms |= {topic: compaction_lag_ms(self._admin, topic) for topic in {topic for topic, _ in events}}
+        self._lags_ms |= compaction_lags_ms(self._admin, events)
         ends = high_watermarks(self._admin, list(events)) if events else {}
-        whole, half = whole_from(self._admin, events), whole_from(self._admin, events, HALF)
+        whole, half = (whole_from(self._admin, events, self._lags_ms, share) for share in (1.0, HALF))
         old = {place: offset for place, offset in events.items() if offset < half[place]}
         # An event that compaction took has a newer one of its aggregate: where there is none, nor can there be one
         # behind the end, nothing is missing; elsewhere that may be a young one, but in the place of a single mark there

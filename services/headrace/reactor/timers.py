@@ -8,7 +8,7 @@ from typing import Final
 from structlog import get_logger
 
 from headrace.handler.notes import Headers
-from headrace.kafka.consumer import Place, Record, headers_of
+from headrace.kafka.records import Place, Record, headers_of
 from headrace.kernel.errors import Fault
 from headrace.observe.states import Held
 from headrace.reactor.messages import Message, Messages, Timer, read_timer, read_tombstone

@@ -11,9 +11,10 @@ from structlog import get_logger
 from headrace.collector import keep_what_lives
 from headrace.failpoint import Failpoints
 from headrace.kafka.clients import TRANSACTION_TIMEOUT_MS, consumer_config
-from headrace.kafka.consumer import Batch, BatchConsumer, Place, Record, Steps
+from headrace.kafka.consumer import Batch, BatchConsumer, Steps
 from headrace.kafka.ladder import Aborted, Unsettled
 from headrace.kafka.producer import TransactionalProducer
+from headrace.kafka.records import Place, Record
 from headrace.kernel.errors import Fault, Misconfigured, TooMuchParked
 from headrace.observe.health import Health
 from headrace.observe.loop import ObservedLoop, Timing

@@ -8,7 +8,8 @@ from typing import Final
 from confluent_kafka import KafkaException
 from structlog import get_logger
 
-from headrace.kafka.consumer import BatchConsumer, Place
+from headrace.kafka.consumer import BatchConsumer
+from headrace.kafka.records import Place
 from headrace.kernel.errors import Fault, Misconfigured
 
 PATIENCE_S: Final = 0.25

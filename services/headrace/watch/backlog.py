@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import first_times
+from headrace.kafka.records import Place
 from headrace.settings import Settings
 
 READ_S: Final = 5.0

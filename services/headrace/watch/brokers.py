@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from headrace.kafka.clients import REQUEST_TIMEOUT_S
 from headrace.kafka.compaction import LAG
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import read_offsets
+from headrace.kafka.records import Place
 from headrace.watch.groups import OPTIONAL
 
 OFFSETS_S: Final = 2.0

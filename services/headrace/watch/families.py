@@ -7,7 +7,7 @@ from msgspec import Struct
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.observe.metrics import Family
 from headrace.observe.states import PLACE
 from headrace.watch.backlog import Behind

@@ -16,8 +16,8 @@ from msgspec import structs
 from structlog import get_logger
 
 from headrace.kafka.clients import admin_client
-from headrace.kafka.consumer import Place
 from headrace.kafka.reading import read_offsets
+from headrace.kafka.records import Place
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault
 from headrace.observe.health import Health

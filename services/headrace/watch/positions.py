@@ -6,7 +6,7 @@ import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 from headrace.kafka.clients import reader_config
-from headrace.kafka.consumer import Place
+from headrace.kafka.records import Place
 from headrace.projector.rights import group_of
 from headrace.settings import Settings
 
