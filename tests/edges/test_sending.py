@@ -62,7 +62,8 @@ def test_a_command_that_no_handler_would_take_is_not_sent(shop: Running, actor: 
     assert code == 2
     assert "this DeliverOrder is too large: " in said
     assert "of meta, more than the 10000 that it may have" in said
-    code, said = call(shop, "send", "orders", "CancelOrder", "--id", "o-1", "--field", f"reason={'r' * 100_000}")
+    large = ("--field", f"reason={'r' * 100_000}", "--timeout", "1")
+    code, said = call(shop, "send", "orders", "CancelOrder", "--id", "o-1", *large)
     assert code == 1  # a handler takes it: here there is none
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
 from headrace.kafka import reading
-from headrace.kafka.reading import high_watermarks
+from headrace.kafka.reading import high_watermarks, read_offsets
 from headrace.kernel.errors import Fault, Misconfigured
 
 PLACE = ("orders.events", 3)
@@ -55,12 +56,9 @@ def test_offsets_are_asked_for_again_of_the_leaders_that_there_are_now(first: in
 
 
 @pytest.mark.parametrize("always", [STALE, OFFSET_INVALID], ids=["an old leader", "no leader, and no error"])
-def test_offsets_that_nobody_tells_for_long_are_a_fault_and_never_a_number(
-    always: int | KafkaException, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "LEADERLESS_S", 0.2)
+def test_offsets_that_nobody_tells_for_long_are_a_fault_and_never_a_number(always: int | KafkaException) -> None:
     with pytest.raises(Fault, match="the brokers do not tell their offsets"):
-        high_watermarks(Admin(always), [PLACE])  # type: ignore[arg-type]
+        read_offsets(Admin(always), [PLACE], OffsetSpec.latest(), patience_s=0.2)  # type: ignore[arg-type]
 
 
 def test_offsets_of_a_topic_that_there_is_not_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
