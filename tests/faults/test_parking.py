@@ -157,6 +157,12 @@ def test_what_is_parked_can_be_looked_at_and_given_up(house: Running) -> None:
 def test_a_call_about_what_is_not_parked_is_one_clear_line(house: Running) -> None:
     house.start("fixed", "handle", "lights")
     hang(house)
+    stranger = Producer({"bootstrap.servers": house.env["KAFKA_BOOTSTRAP_SERVERS"]})
+    stranger.produce("lights.parked", b"foreign", b"lamp-1", partition=2)
+    stranger.flush()
+    house.services.stop("fixed")
+    house.start("fixed", "handle", "lights")
+    assert house.headrace("parked", "list").returncode == 0
     for arguments, said in [
         (["redrive", "lights", "lamp-1"], "nothing is parked for 'lamp-1' in the aggregate lights"),
         (["redrive", "lights"], "name one key, or --all"),
@@ -175,7 +181,8 @@ def test_a_call_about_what_is_not_parked_is_one_clear_line(house: Running) -> No
         done = house.headrace("parked", *arguments)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done
         assert said in done.stderr
-    house.assert_sound()
+    house.wait_until_quiet()
+    assert ["does not say where it came from" in it for it in house.verify().check("contracts").problems] == [True]
 
 
 @pytest.mark.parametrize(

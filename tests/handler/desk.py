@@ -147,7 +147,9 @@ class Desk:
         window = Window(SPAN_MS)
         for frame in self.outcomes:
             window.recall(frame, self.codec)
-        desk.parking.restore(self.parked)
+        for row in self.parked:
+            desk.parking.recall(row)
+        desk.parking.restored()
         desk.partition = Partition(
             desk.aggregate, self.codec, self.number, self.partitions, window, WRITER, desk.parking
         )

@@ -1,14 +1,19 @@
 """Whatever comes, in whatever batches, committed or aborted: versions have no gap, and a successor answers the same."""
 
+import gc
+import weakref
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
-from handler.bells import Engrave, Ring, Touch
+from handler.bells import Engrave, Ring, Smash, Touch
 from handler.desk import SPAN_MS, Desk, Reply, bell_desk, command_id
 from headrace.avro.codec import peek_version
 from headrace.kernel.errors import Fault
+from headrace.kernel.message import CommandMeta
 
 COMMANDS = st.sampled_from([Ring(1), Ring(3), Ring(10), Engrave(5), Engrave(600_000), Touch()])
 ASKED = st.fixed_dictionaries(
@@ -37,6 +42,27 @@ def take(desk: Desk, step: Step) -> Reply | None:
     else:
         return desk.ask(**step)
     return None
+
+
+@pytest.mark.parametrize("odd", [None, Smash("decide"), Ring(1)], ids=["garbage", "broken", "behind another"])
+def test_answers_keep_nothing_of_the_batch_that_they_were_in(odd: Struct | None) -> None:
+    """Exceptions lead to the frames that they came through, and those to all that these held."""
+    desk = bell_desk()
+    desk.ask("odd", Smash("decide") if odd == Ring(1) else Touch())
+    desk.commit()
+
+    def batch() -> "weakref.ref[Desk]":
+        held = Desk(desk.aggregate, desk.codec)  # stands for the records of a batch
+        answer, answers = desk.partition.answer, []
+        meta = CommandMeta(command_id=command_id(7), aggregate_id="odd")
+        value = b"garbage" if odd is None else desk.codec.encode(odd, meta)
+        answers.append(answer(b"odd", value, next(desk.offsets), desk.at))
+        assert answers[0].set_aside is not None or answers[0].parked is not None
+        return weakref.ref(held)
+
+    gone = batch()
+    gc.collect()
+    assert gone() is None
 
 
 def versions(desk: Desk) -> dict[str, list[int]]:

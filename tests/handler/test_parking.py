@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from handler.bells import Command, Engrave, Rang, Ring, Touch, bell_codec, bells, decide
-from handler.desk import SPAN_MS, Desk, bell_desk, command_id
+from handler.desk import SPAN_MS, Desk, Row, bell_desk, command_id
 from headrace.handler.notes import read_note
 from headrace.handler.parking import Caps
 from headrace.handler.partition import Partition
@@ -341,3 +342,14 @@ def test_a_sender_whose_headers_have_the_names_of_ours_is_in_the_way_of_nobody(n
     assert desk.put(b"bell-1", b"garbage", [(name, b"all of it")]).set_aside is not None
     desk.commit()
     assert desk.successor().ask("bell-1", Ring(1)).outcome.version == 1
+
+
+def test_a_record_of_somebody_else_s_among_what_is_parked_is_logged_and_stops_nobody() -> None:
+    desk = broken_desk()
+    desk.ask("a", Ring(POISON))
+    desk.commit()
+    desk.parked.insert(0, Row((desk.aggregate.parked_topic, 0, 0), desk.at, b"x", b"foreign", [("who", "a stranger")]))
+    with capture_logs() as logs:
+        later = desk.successor(bells)
+    assert [entry["event"] for entry in logs] == ["no parked record"]
+    assert later.ask("a", REDRIVE).outcome.result == "accepted"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from headrace.reactor.messages import DUE, FIRED, KEY, TOPIC, Message
-from headrace.reactor.timers import TimerPart
+from headrace.reactor.timers import MOST_ENDED, TimerPart
 from reactor.reminders import PARTITIONS, messages
 
 PLACE = ("reminders.timers", murmur2(b"o-1", PARTITIONS))
@@ -301,6 +301,21 @@ def test_what_is_no_timer_takes_the_place_of_the_one_before_it_as_it_does_for_co
     log.clock.ms = 9
     log.fire()
     assert log.commands == []
+
+
+def test_those_that_are_over_do_not_stay_in_memory_until_they_were_due() -> None:
+    log = Log()
+    log.set("last", 9, b"last")
+    for _ in range(3):
+        for number in range(MOST_ENDED):
+            log.set(f"{number}", 1_000_000, b"cancel")
+            log.take_back(f"{number}")
+        log.take(len(log.records))
+        assert log.part.held.timers == 1
+        assert len(log.part._queue) <= MOST_ENDED + 2
+    log.clock.ms = 9
+    log.fire()
+    assert log.commands == [b"last"]
 
 
 STEPS = st.lists(

@@ -7,7 +7,7 @@ from structlog import get_logger
 
 from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
-from headrace.handler.notes import ALONE, KEY, Header, Headers, parked_copy, trace_of, where_it_broke
+from headrace.handler.notes import ALONE, KEY, Header, Headers, parked_copy, trace_of
 from headrace.handler.replies import Answer
 from headrace.handler.rights import group_of, handler_rights
 from headrace.handler.takeover import Takeover
@@ -19,7 +19,6 @@ from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
-from headrace.kernel.errors import KeyParked
 from headrace.observe.counting import HandlerMetrics, Tally
 from headrace.observe.health import Health
 from headrace.settings import Settings
@@ -107,14 +106,13 @@ class Handling:
         key: bytes | None
         if answer.set_aside is not None:
             value, key, headers = parked_copy(record, ALONE, answer.set_aside)
-            self._dead.append((record.topic(), type(answer.set_aside).__name__))
-            log.warning("record set aside", **place, why=str(answer.set_aside))
+            self._dead.append((record.topic(), answer.set_aside.name))
+            log.warning("record set aside", **place, why=answer.set_aside.said.decode(errors="replace"))
         elif answer.parked is not None:
             value, key, headers = parked_copy(record, KEY, answer.parked, answer.key)
-            self._dead.append((record.topic(), type(answer.parked).__name__))
-            if not isinstance(answer.parked, KeyParked):
-                error, where = type(answer.parked).__name__, where_it_broke(answer.parked)
-                log.error("key parked", **place, error=error, where=where)
+            self._dead.append((record.topic(), answer.parked.name))
+            if not answer.parked.is_behind:
+                log.error("key parked", **place, error=answer.parked.name, where=answer.parked.where)
         else:
             for earlier in answer.released:
                 self._produce(producer, earlier, number, earlier.trace)

@@ -9,18 +9,18 @@ headrace-parking: alone     no command, kept for somebody to look at
                   released  a mark: the commands up to `headrace-through` were redriven or discarded
 """
 
-import traceback
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
+from structlog import get_logger
 
 from headrace import __version__
 from headrace.avro.codec import MAX_META_BYTES, MAX_RECORD_BYTES
 from headrace.kafka.records import Record, headers_of
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, KeyParked
 from headrace.kernel.message import CommandMeta
 
 Header: TypeAlias = tuple[str, Any]
@@ -40,6 +40,9 @@ LARGEST_KEY: Final = MAX_META_BYTES + 1
 LARGEST_HEADERS: Final = 100_000
 
 
+log = get_logger("headrace.handler")
+
+
 class Note(Struct, frozen=True):
     """A parked record's headers: its kind, its origin, and what else its kind has."""
 
@@ -55,31 +58,62 @@ class Note(Struct, frozen=True):
     actor: str = ""
 
 
+class Failure(Struct, frozen=True):
+    """Why a record is parked: the class of an exception, what it says, and the innermost line that it came through.
+
+    Not the exception, whose traceback holds the frames that lead to it, and with them all of its batch.
+    """
+
+    kind: str
+    said: bytes
+    where: str
+
+    @property
+    def name(self) -> str:
+        """The class without its module."""
+        return self.kind.rpartition(".")[2]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the record only waits behind another."""
+        return self.kind == BEHIND
+
+
+BEHIND: Final = f"{KeyParked.__module__}.{KeyParked.__name__}"
+
+
+def failure_of(error: Exception) -> Failure:
+    """What is kept of an exception."""
+    kind = type(error)
+    where = "" if kind is KeyParked else _where_it_broke(error)
+    return Failure(f"{kind.__module__}.{kind.__name__}", _said(error), where)
+
+
 def parked_copy(
-    record: Record, kind: str, error: Exception, aggregate_id: str = ""
+    record: Record, kind: str, failure: Failure, aggregate_id: str = ""
 ) -> tuple[bytes | None, bytes | None, Headers]:
-    """Value, key and headers of a record that is parked for that error; of what is too much, the beginning."""
+    """Value, key and headers of a record that is parked for that failure; of what is too much, the beginning."""
     value, key, sent = record.value(), record.key(), headers_of(record.headers)
     kept, size = [], 0
     for name, content in sent:
         size += len(name) + len(content or b"")
         if size <= LARGEST_HEADERS:
             kept.append((name, content))
-    headers = _why(record, kind, error, aggregate_id)
+    headers = _why(record, kind, failure, aggregate_id)
     bytes_of_value, bytes_of_key = len(value or b""), len(key or b"")
     if bytes_of_value > LARGEST_VALUE or bytes_of_key > LARGEST_KEY or len(kept) < len(sent):
         headers.append((CUT, f"value {bytes_of_value} bytes, key {bytes_of_key} bytes, {len(sent)} headers"))
     return value and value[:LARGEST_VALUE], key and key[:LARGEST_KEY], [*headers, *kept]
 
 
-def _why(record: Record, kind: str, error: Exception, aggregate_id: str) -> Headers:
+def _why(record: Record, kind: str, failure: Failure, aggregate_id: str) -> Headers:
     return [
         ("headrace-parking", kind),
         ("headrace-aggregate-id", aggregate_id),
         ("headrace-version", __version__),
         *_origin(record.topic(), record.partition(), record.offset(), record.timestamp()[1]),
-        ("kafka_dlt-exception-fqcn", f"{type(error).__module__}.{type(error).__name__}"),
-        ("kafka_dlt-exception-message", _said(error)),
+        ("kafka_dlt-exception-fqcn", failure.kind),
+        ("kafka_dlt-exception-message", failure.said),
     ]
 
 
@@ -126,16 +160,30 @@ def read_note(record: Record) -> Note:
         ) from error
 
 
+def known_note(record: Record) -> Note | None:
+    """The same; None for somebody else's record, which is logged: it stays where it lies, and nothing waits for it."""
+    try:
+        return read_note(record)
+    except Fault as error:
+        log.error("no parked record", why=str(error))  # noqa: TRY400 - it quotes the record
+        return None
+
+
 def trace_of(headers: Iterable[tuple[str, Any]] | None) -> Headers:
     """What a tracer needs of a record's headers; nothing that is longer than a trace is."""
     found = (header for header in headers or () if header[0] == TRACE and len(header[1] or b"") <= LONGEST_TRACE)
     return list(islice(found, 1))
 
 
-def where_it_broke(error: Exception) -> str:
+def _where_it_broke(error: Exception) -> str:
     """The innermost line of code that an exception came through; nothing of what it says."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    return f"{Path(last[0].filename).name}:{last[0].lineno} {last[0].name}" if last else ""
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return f"{Path(code.co_filename).name}:{trace.tb_lineno} {code.co_name}"
 
 
 def _origin(topic: str, partition: int, offset: int, log_time: int) -> Headers:

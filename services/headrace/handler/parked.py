@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from headrace.client import Client
-from headrace.handler.notes import ALONE, KEY, LONGEST, RELEASED, Note, read_note
+from headrace.handler.notes import ALONE, KEY, LONGEST, RELEASED, Note, known_note
 from headrace.kafka.clients import admin_client
 from headrace.kafka.reading import read_whole
 from headrace.kafka.records import Record
@@ -126,7 +126,9 @@ def read_entries(admin: AdminClient, settings: Settings, topic: str, numbers: ra
     places = [(topic, number) for number in numbers]
     for chunk in read_whole(admin, settings, places):
         for record in chunk:
-            yield Entry(record, read_note(record))
+            note = known_note(record)
+            if note is not None:
+                yield Entry(record, note)
 
 
 def queue_as_listed(key: str, what: str, queue: list[Entry]) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 What a batch changes lies in an overlay until its transaction has committed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from headrace.handler.notes import KEY, RELEASED, Headers, read_note, trace_of
+from headrace.handler.notes import KEY, RELEASED, Headers, known_note, trace_of
 from headrace.kafka.records import Place, Record, headers_of
 from headrace.kernel.errors import TooMuchParked
 
@@ -50,6 +50,7 @@ class Parking:
         self._queues: dict[str, list[Waiting]] = {}
         self._changed: dict[str, list[Waiting]] = {}
         self._size = self._size_before = Size()
+        self._lies_at: dict[int, int] = {}  # while it is recalled
         self.occupied = False
 
     @property
@@ -96,21 +97,28 @@ class Parking:
         self._size = self._size_before
         self.occupied = bool(self._queues)
 
-    def restore(self, records: Iterable[Record]) -> int | None:
-        """Queue up what the parked topic holds, oldest first; returns the offset of the first record that waits."""
-        lies_at: dict[int, int] = {}
-        for record in records:
-            note, value = read_note(record), record.value()
-            if note.kind == KEY and value is not None:
-                lies_at[note.offset] = record.offset()
-                waiting = Waiting(record.key(), value, note.offset, note.log_time, trace_of(headers_of(record.headers)))
-                self._own(note.aggregate_id).append(waiting)
-            elif note.kind == RELEASED:
-                queue = self._own(note.aggregate_id)
-                queue[:] = [waiting for waiting in queue if waiting.offset > note.through]
+    def recall(self, record: Record) -> None:
+        """Queue up a record of the parked topic, which are read oldest first, or see that it releases some."""
+        note, value = known_note(record), record.value()
+        if note is None:
+            return
+        if note.kind == KEY and value is not None:
+            self._lies_at[note.offset] = record.offset()
+            waiting = Waiting(record.key(), value, note.offset, note.log_time, trace_of(headers_of(record.headers)))
+            self._own(note.aggregate_id).append(waiting)
+        elif note.kind == RELEASED:
+            queue = self._own(note.aggregate_id)
+            for waiting in queue:
+                if waiting.offset <= note.through:
+                    self._lies_at.pop(waiting.offset, None)
+            queue[:] = [waiting for waiting in queue if waiting.offset > note.through]
+
+    def restored(self) -> int | None:
+        """All is recalled; returns the offset at which the first record lies that waits."""
         for queue in self._changed.values():
             self._size = self._size.after(queue)
         self.commit()
+        lies_at, self._lies_at = self._lies_at, {}
         return min((lies_at[queue[0].offset] for queue in self._queues.values()), default=None)
 
     def _own(self, name: str) -> list[Waiting]:

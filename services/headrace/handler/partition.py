@@ -12,7 +12,7 @@ from msgspec import structs
 from headrace.avro.codec import Codec, Decoded, Undecodable, peek_version
 from headrace.handler.admission import Admission
 from headrace.handler.memory import Memory, Versioned
-from headrace.handler.notes import Headers, trace_of, why_released
+from headrace.handler.notes import Headers, failure_of, trace_of, why_released
 from headrace.handler.parking import Parking, Waiting
 from headrace.handler.release import reason_of, refuse_passing, release
 from headrace.handler.replies import Answer, Replies
@@ -77,7 +77,7 @@ class Partition:
             if of_domain is None:
                 raise Undecodable(f"a {decoded.contract.name} is not a command of {self._aggregate.name}")
         except Undecodable as error:
-            return Answer(set_aside=error)
+            return Answer(set_aside=failure_of(error))
         self._now = at
         meta = decoded.meta
         first = self._memory.window.find(meta.command_id)
@@ -177,7 +177,7 @@ class Partition:
         self._parking.add(name, waiting)
         outcome = self._replies.outcome(decoded, waiting.offset, waiting.at, error, self._version(name))
         self._memory.answered(decoded.meta.command_id, outcome)
-        return Answer(name, outcome=outcome, parked=error)
+        return Answer(name, outcome=outcome, parked=failure_of(error))
 
     def _settle(self, key: bytes | None, decoded: Decoded, offset: int, at: int) -> Answer:
         """Redrive or discard what waits for an aggregate, as far as that goes."""

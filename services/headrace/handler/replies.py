@@ -8,10 +8,10 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from msgspec import Struct, structs
 
-from headrace.avro.codec import BROKEN, Codec, Decoded, Undecodable, unencodable
+from headrace.avro.codec import BROKEN, Codec, Decoded, unencodable
 from headrace.avro.straight.to_bytes import LONG, NEAREST, SIZE, text
 from headrace.handler.memory import Versioned
-from headrace.handler.notes import Header
+from headrace.handler.notes import Failure, Header
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import EventTooLarge, KeyParked, Rejected
 from headrace.kernel.message import (
@@ -43,14 +43,15 @@ class Answer(Struct, frozen=True, gc=False):
     """What one record leads to: events with their type names, and an outcome; or why it is set aside, and neither.
 
     `parked` is why the command waits with its key. The answer to a redrive or a discard has the answers of the
-    commands that it released, each with its trace, and the headers of the mark that says so.
+    commands that it released, each with its trace, and the headers of the mark that says so. Nothing here may lead
+    back to it, as an exception does by its frames: the collector of cycles does not look into it.
     """
 
     key: str = ""
     events: Sequence[tuple[str, bytes]] = ()
     outcome: bytes = b""
-    set_aside: Undecodable | None = None
-    parked: Exception | None = None
+    set_aside: Failure | None = None
+    parked: Failure | None = None
     trace: Sequence[Header] = ()
     released: Sequence["Answer"] = ()
     mark: Sequence[Header] = ()

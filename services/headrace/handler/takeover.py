@@ -19,6 +19,7 @@ from structlog import get_logger
 from headrace.avro.codec import Codec, Undecodable, peek_version
 from headrace.failpoint import Failpoints
 from headrace.handler.memory import Versioned
+from headrace.handler.notes import known_note
 from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
 from headrace.handler.window import SKEW_MS, Window
@@ -101,8 +102,11 @@ class Takeover:
         places = [(topic, number) for topic in answers for number in asked]
 
         def refuse(chunk: list[Record]) -> None:
+            ours = [it for it in chunk if it.topic() != self._aggregate.parked_topic or known_note(it) is not None]
+            if not ours:
+                return
             raise Misconfigured(
-                f"the group has no offset for {commands}[{chunk[0].partition()}], although commands of it were "
+                f"the group has no offset for {commands}[{ours[0].partition()}], although commands of it were "
                 f"answered: offsets expired or were deleted; set them again by the last outcome's command_offset + 1 "
                 f"(the audit has it, or else the newest event)"
             )
@@ -199,16 +203,15 @@ class Takeover:
         for place, offset in settled.items():
             if begins[place] < offset <= ends[place]:
                 begins[place] = offset
-        found: dict[int, list[Record]] = {number: [] for _, number in ends}
 
-        def keep(chunk: list[Record]) -> None:
+        def recall(chunk: list[Record]) -> None:
             for record in chunk:
-                found[record.partition()].append(record)
+                parkings[record.partition()].recall(record)
 
-        yield from self._read(begins, ends, keep)
+        yield from self._read(begins, ends, recall)
         released = {}
         for place, end in ends.items():
-            first = parkings[place[1]].restore(found[place[1]])
+            first = parkings[place[1]].restored()
             if (released_to := end if first is None else first) > begins[place]:
                 released[place] = released_to
         if released:

@@ -19,6 +19,7 @@ LAG_MS: Final = DAY_MS // 4
 SPARE_MS: Final = 120_000
 RETENTION: Final = "retention.ms"
 FOR_EVER: Final = "-1"
+SHORT_SEGMENTS: Final = {"segment.ms": str(DAY_MS // 24), "segment.bytes": str(64 * 2**20)}
 EXACT: Final[tuple[str, ...]] = (
     "cleanup.policy",
     "message.timestamp.type",
@@ -52,7 +53,8 @@ def wanted_topics(owner: Owner, profile: str) -> dict[str, dict[str, str]]:
     # What is set aside comes with a reason in its headers, so it may be larger than what was sent.
     parked = kept | {RETENTION: FOR_EVER, "max.message.bytes": "2097152"}
     if isinstance(owner, Reactor):
-        timers = {name: value for name, value in happened.items() if name != LAG}
+        # Timers are over soon after they are set: only closed segments are compacted, and who takes over reads all.
+        timers = {name: value for name, value in happened.items() if name != LAG} | SHORT_SEGMENTS
         return dict(zip(owner.topics, (timers, parked), strict=True))
     return dict(zip(owner.topics, (asked, happened, asked, parked), strict=True))
 

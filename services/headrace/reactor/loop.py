@@ -7,7 +7,7 @@ from structlog import get_logger
 
 from headrace.avro.ids import open_codec
 from headrace.failpoint import Failpoints
-from headrace.handler.notes import KEY, parked_copy, where_it_broke
+from headrace.handler.notes import KEY, Failure, parked_copy
 from headrace.kafka.clients import admin_client
 from headrace.kafka.consumer import BatchConsumer
 from headrace.kafka.producer import TransactionalProducer
@@ -15,7 +15,6 @@ from headrace.kafka.records import Place, Record
 from headrace.kafka.rights import refuse_missing_rights
 from headrace.kafka.topics import refuse_other_topics
 from headrace.kernel.app import App
-from headrace.kernel.errors import KeyParked
 from headrace.kernel.reactor import Reactor
 from headrace.observe.counting import ReactorMetrics
 from headrace.observe.health import Health
@@ -109,12 +108,10 @@ class Reacting:
             produce(message.topic, message.value, message.key, message.partition, headers=message.headers)
             self._sent.append(message.topic)
 
-    def _produce_parked(
-        self, producer: TransactionalProducer, record: Record, reacted: Reacted, why: Exception
-    ) -> None:
+    def _produce_parked(self, producer: TransactionalProducer, record: Record, reacted: Reacted, why: Failure) -> None:
         place = {"topic": record.topic(), "partition": record.partition(), "offset": record.offset()}
-        self._dead.append((record.topic(), type(why).__name__))
-        if not isinstance(why, KeyParked):
-            log.error("key parked", **place, error=type(why).__name__, where=where_it_broke(why))
+        self._dead.append((record.topic(), why.name))
+        if not why.is_behind:
+            log.error("key parked", **place, error=why.name, where=why.where)
         value, key, headers = parked_copy(record, KEY, why, reacted.key)
         producer.produce(self._parked_topic, value or b"", key, record.partition(), headers=headers)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from headrace.avro.codec import Codec, Undecodable
-from headrace.handler.notes import Headers, trace_of, why_released
+from headrace.handler.notes import Failure, Headers, failure_of, trace_of, why_released
 from headrace.handler.parking import Parking, Waiting
 from headrace.handler.release import refuse_passing
 from headrace.kafka.records import Place, headers_of
@@ -28,7 +28,7 @@ class Reacted(Struct, frozen=True):
 
     key: str = ""
     messages: list[Message] = []
-    parked: Exception | None = None
+    parked: Failure | None = None
     mark: Headers = []
 
 
@@ -64,7 +64,7 @@ class SourcePart:
         except Exception as error:  # noqa: BLE001 - whatever the reactor's code raises
             refuse_passing(error)
             self._parking.add(name, Waiting(key, value or b"", offset, at, trace_of(headers_of(headers))))
-            return Reacted(name, parked=error)
+            return Reacted(name, parked=failure_of(error))
 
     def due(self) -> list[Reacted]:
         """What those who wait lead to, once after each takeover: by key, in order, up to the first that fails."""

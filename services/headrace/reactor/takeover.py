@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.avro.codec import Codec
 from headrace.failpoint import Failpoints
-from headrace.handler.notes import read_note
+from headrace.handler.notes import known_note
 from headrace.handler.parking import Caps, Parking
 from headrace.kafka.compaction import HALF, LAG, compaction_lags_ms, is_late, whole_from
 from headrace.kafka.consumer import BatchConsumer
@@ -56,16 +56,15 @@ class Takeover:
         parts: dict[Place, Any] = {}
         waiting = [(self._reactor.parked_topic, number) for number in sorted({number for _, number in sources})]
         ends = high_watermarks(self._admin, [*waiting, *timers])
-        found = yield from self._read(ends)
-        for place in sources:
-            parking = self._parking_of(place, found)
+        caps = Caps(self._settings.parked_keys, self._settings.parked_records, self._settings.parked_bytes)
+        parkings = {place: Parking(place, caps) for place in sources}
+        parts |= {place: TimerPart(place, self._messages) for place in timers}
+        yield from self._recall(ends, parkings, parts)
+        for place, parking in parkings.items():
+            parking.restored()
             parts[place] = SourcePart(
                 self._reactor, self._sources[place[0]], self._codec, self._messages, place, parking
             )
-        for place in timers:
-            part = TimerPart(place, self._messages)
-            part.restore(record for record in found if place_of(record) == place)
-            parts[place] = part
         return parts, starts | {place: ends[place] for place in timers}
 
     def _starts(self, places: list[Place], settled: dict[Place, int]) -> dict[Place, int]:
@@ -117,22 +116,16 @@ class Takeover:
             f"topic, with Kafka's own kafka-configs, until the reactor has caught up"
         )
 
-    def _read(self, ends: dict[Place, int]) -> Generator[None, None, list[Record]]:
-        """All that is committed in these partitions; waits for what is open to be decided."""
+    def _recall(
+        self, ends: dict[Place, int], parkings: dict[Place, Parking], timers: dict[Place, TimerPart]
+    ) -> Generator[None, None, None]:
+        """All that is committed in these partitions, as it is read; waits for what is open to be decided."""
         begins = read_offsets(self._admin, ends, OffsetSpec.earliest())
-        found: list[Record] = []
         for chunk in read_to(self._settings, begins, ends):
-            found += chunk
+            for record in chunk:
+                if record.topic() == self._reactor.timer_topic:
+                    timers[place_of(record)].recall(record)
+                elif (note := known_note(record)) is not None and (note.topic, record.partition()) in parkings:
+                    parkings[note.topic, record.partition()].recall(record)
             self._failpoints.reach("restoring")
             yield
-        return found
-
-    def _parking_of(self, place: Place, found: list[Record]) -> Parking:
-        caps = Caps(self._settings.parked_keys, self._settings.parked_records, self._settings.parked_bytes)
-        parking = Parking(place, caps)
-        parking.restore(
-            record
-            for record in found
-            if place_of(record) == (self._reactor.parked_topic, place[1]) and read_note(record).topic == place[0]
-        )
-        return parking

@@ -2,7 +2,7 @@
 
 import heapq
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from structlog import get_logger
@@ -47,10 +47,9 @@ class TimerPart:
         self._newest = -1
         self.log_time = 0
 
-    def restore(self, records: Iterable[Record]) -> None:
-        """Take what the log holds, oldest first."""
-        for record in records:
-            self.answer(record.key(), record.value(), record.offset(), record.timestamp()[1], record.headers)
+    def recall(self, record: Record) -> None:
+        """Take note of what the log holds, oldest first."""
+        self.answer(record.key(), record.value(), record.offset(), record.timestamp()[1], record.headers)
 
     def answer(
         self, key: bytes | None, value: bytes | None, offset: int, at: int, headers: Callable[[], Headers | None]
@@ -119,6 +118,7 @@ class TimerPart:
         else:
             self._waiting[timer.key] = timer
             heapq.heappush(self._queue, (timer.due_at, timer.offset, timer.key))
+            self._forget_ended()
 
     def _take_back(self, name: str, last: int) -> None:
         """Those of that name that were set up to that offset are over."""
@@ -130,6 +130,12 @@ class TimerPart:
             self._covered[name] = waiting  # scheduled while the one before it fired: compaction would remove it
         else:
             self._waiting.pop(name, None)
+
+    def _forget_ended(self) -> None:
+        """Timers that are taken back would lie in the queue until they were due, which may be a year."""
+        if len(self._queue) > 2 * len(self._waiting) + MOST_ENDED:
+            self._queue = [(timer.due_at, timer.offset, timer.key) for timer in self._waiting.values()]
+            heapq.heapify(self._queue)
 
     def _end(self, key: str, since: int) -> None:
         """Those of a name that were set up to that offset have fired, or are taken back."""
