@@ -21,7 +21,7 @@ def more_aggregates(commands: int, sizes: Sequence[int]) -> Results:
     with folder as name, Stage(Path(name), "headrace.app:bank", "accounts") as stage:
         for size in sizes:
             stage.reset()
-            stage.store(stage.aggregate.event_topic, traffic.funded_accounts(stage.codec, size, stage.partitions))
+            stage.store_past(traffic.funded_accounts(stage.codec, size, stage.partitions))
             asked = traffic.deposits(stage.codec, commands, size, stage.partitions)
             stage.store(stage.aggregate.command_topic, asked)
             with stage.service("handle", "accounts", "--slot", "bench") as service:

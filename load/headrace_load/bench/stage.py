@@ -119,6 +119,12 @@ class Stage:
             self._folder / f"{self._started}-{arguments[0]}.log",
         )
 
+    def store_past(self, events: Iterable[Frame]) -> None:
+        """Append events whose commands are gone; their group has offsets, without which a handler refuses to begin."""
+        self.store(self.aggregate.event_topic, events)
+        places = [TopicPartition(self.aggregate.command_topic, number, 0) for number in range(self.partitions)]
+        self._group.commit(offsets=places, asynchronous=False)
+
     def answered(self) -> int:
         """How many commands the handler has committed."""
         places = [TopicPartition(self.aggregate.command_topic, number) for number in range(self.partitions)]

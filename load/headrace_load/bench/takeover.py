@@ -18,7 +18,7 @@ def restart(stage: Stage, commands: int) -> Results:
 def restore(stage: Stage, newest: list[Frame]) -> Results:
     """Take over partitions that hold the newest event of each aggregate, and no answers to remember."""
     stage.reset()
-    stage.store(stage.aggregate.event_topic, newest)
+    stage.store_past(newest)
     return _take_over(stage, "restore", {stage.aggregate.event_topic: len(newest)})
 
 
