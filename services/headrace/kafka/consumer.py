@@ -115,6 +115,10 @@ class BatchConsumer:
         self._pace.begin(len(messages))
         return self._owned(messages)
 
+    def take_less(self) -> None:
+        """The last batch leads to more than there is room for: the next one is half as large."""
+        self._pace.overflowed()
+
     def keep_open(self, seconds: float) -> None:
         """The next batch is complete so many seconds from now at the earliest, unless it is full."""
         self._window_ends = max(self._window_ends, time.monotonic() + seconds)

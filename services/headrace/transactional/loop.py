@@ -245,6 +245,8 @@ class TransactionalLoop:
         try:
             produce(self._producer, *what)
         except (KafkaException, BufferError) as error:
+            if isinstance(error, BufferError):
+                self._consumer.take_less()
             raise Aborted(f"a record was not taken: {error}") from error
 
     def _tell(self, batch: Batch, touched: Parts, timing: Timing) -> None:
