@@ -155,7 +155,6 @@ def test_values_that_only_one_of_them_has_are_named(
     ("in_code", "in_schema", "default", "why"),
     [
         (Literal["a"], "string", "", "Invalid enum value ''"),
-        (Annotated[int, Meta(gt=0)], "long", 0, "Expected `int` >= 1"),
         (Mood, MOOD, "c", '"c" is no test.bells.E'),
     ],
 )
@@ -165,6 +164,38 @@ def test_a_default_that_the_class_refuses_is_named(
     [problem] = found(tmp_path, [("it", in_code)], field("it", in_schema, default=default))
     assert problem.startswith(f"Ring.it: the class does not take the default {default!r} of the locked schema: ")
     assert why in problem
+
+
+@pytest.mark.parametrize(
+    ("in_code", "in_schema", "said"),
+    [
+        (Annotated[int, Meta(gt=0, le=9)], "long", "gt=0, le=9"),
+        (Annotated[str, Meta(pattern="^a")] | None, ["null", "string"], "pattern='^a'"),
+        (list[Annotated[str, Meta(max_length=2)]], {"type": "array", "items": "string"}, "max_length=2"),
+        (dict[Annotated[str, Meta(min_length=1)], int], {"type": "map", "values": "long"}, "min_length=1"),
+        (Annotated[dict[str, int], Meta(min_length=1)], {"type": "map", "values": "long"}, "min_length=1"),
+    ],
+)
+def test_limits_that_are_not_the_schemas_are_for_decide_to_check(
+    tmp_path: Path, in_code: Any, in_schema: Any, said: str
+) -> None:
+    [problem] = found(tmp_path, [("it", in_code)], field("it", in_schema))
+    assert problem == (
+        f"Ring.it: the class says Meta({said}), and records that are otherwise could not be read: "
+        f"leave it out, and have decide refuse"
+    )
+
+
+def test_limits_of_events_and_states_are_seen_too(tmp_path: Path) -> None:
+    limited = defstruct("Bell", [("rung", Annotated[int, Meta(le=9)], 0)], frozen=True)
+    [problem] = found(tmp_path, [], initial=limited())
+    assert problem.startswith("Rang.state.rung: the class says Meta(le=9), ")
+
+
+def test_a_class_that_would_be_read_from_arrays_is_refused(tmp_path: Path) -> None:
+    listed = defstruct("Line", [("sku", str)], frozen=True, array_like=True)
+    [problem] = found(tmp_path, [("it", listed)], field("it", LINE))
+    assert problem == "Ring: Line is array_like, and records of older versions are not: drop that"
 
 
 def test_a_field_that_is_missing_on_either_side_is_seen(tmp_path: Path) -> None:

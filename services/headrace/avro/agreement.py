@@ -8,6 +8,7 @@ from msgspec import ValidationError, convert, inspect, structs
 from headrace.avro.contract import ENVELOPE, Catalogue, split
 from headrace.avro.defaults import default_of
 from headrace.avro.schema import Schema, definitions
+from headrace.avro.straight.shape import BOUNDS
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Misconfigured
@@ -90,6 +91,8 @@ def _shape_of_type(info: inspect.Type, above: tuple[type, ...]) -> Any:
     if isinstance(info, inspect.StructType):
         if info.cls in above:
             return {"again": info.cls.__name__}
+        if info.array_like:
+            raise Misconfigured(f"{info.cls.__name__} is array_like, and records of older versions are not: drop that")
         return {field.encode_name: _shape_of_type(field.type, (*above, info.cls)) for field in info.fields}
     if isinstance(info, inspect.UnionType) and info.includes_none and len(info.types) == 2:  # noqa: PLR2004
         return {"nullable": _shape_of_type(min(info.types, key=_is_none), above)}
@@ -139,6 +142,7 @@ def _differing_values(
         info = min(info.types, key=_is_none)
     if isinstance(schema, str):
         schema = known.get(schema, {"type": schema})
+    yield from _limits(info, where)
     match info:
         case inspect.StructType(cls=cls) if cls not in above:
             types = {field.encode_name: field.type for field in structs.fields(cls)}
@@ -150,9 +154,20 @@ def _differing_values(
         case inspect.ListType() | inspect.VarTupleType():
             yield from _differing_values(info.item_type, schema["items"], known, where, above)
         case inspect.DictType():
+            yield from _limits(info.key_type, where)
             yield from _differing_values(info.value_type, schema["values"], known, where, above)
         case inspect.LiteralType() | inspect.EnumType():
             yield from _differing_choices(info, schema, where)
+
+
+def _limits(info: inspect.Type, where: str) -> Iterator[str]:
+    """What `Meta` demands: records are written without it, and would not be read, nor older ones when it changes."""
+    demanded = [f"{name}={getattr(info, name)!r}" for name in BOUNDS if getattr(info, name, None) is not None]
+    if demanded:
+        yield (
+            f"{where}: the class says Meta({', '.join(demanded)}), and records that are otherwise could not be read: "
+            f"leave it out, and have decide refuse"
+        )
 
 
 def _differing_choices(info: Any, schema: Schema, where: str) -> Iterator[str]:
