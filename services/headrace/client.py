@@ -1,5 +1,7 @@
 """Sending commands from Python and waiting for their outcomes; any other Kafka client can do the same."""
 
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,13 +26,17 @@ ANSWER_S: Final = 30.0
 
 
 class Unanswered(Fault):
-    """No outcome came in time; `command_id` asks for it again."""
+    """No outcome came in time; `command_id` and `issued_at` ask for it again."""
 
-    def __init__(self, aggregate: str, command_id: str, waited_s: float) -> None:
-        super().__init__(
-            f"no outcome within {waited_s:.0f} s: the command is sent; is `headrace handle {aggregate}` running?"
+    def __init__(self, aggregate: str, meta: CommandMeta, waited_s: float, *, is_sent: bool) -> None:
+        known = (
+            f"is sent; is `headrace handle {aggregate}` running?"
+            if is_sent
+            else "is not known to be sent; are the brokers up?"
         )
-        self.command_id = command_id
+        super().__init__(f"no outcome within {waited_s:.0f} s: the command {meta.command_id} {known}")
+        self.command_id = meta.command_id
+        self.issued_at = meta.issued_at
 
 
 class CommandClient:
@@ -48,10 +54,12 @@ class CommandClient:
         command: Struct,
         meta: CommandMeta,
         on_failed: Callable[[str], object] | None = None,
+        on_sent: Callable[[], object] | None = None,
     ) -> int:
         """Hand a command to the producer; returns the partition that it goes to.
 
-        When the brokers do not take it `on_failed` is told why; without it `flush` tells.
+        When the brokers have it `on_sent` is called. When they do not take it `on_failed` is told why; without it
+        `flush` tells.
 
         `Unencodable` for one that no handler would take, such as a record of over a million bytes.
         """
@@ -63,6 +71,8 @@ class CommandClient:
         def note(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
                 failed(error.str())
+            elif on_sent is not None:
+                on_sent()
 
         while True:
             try:
@@ -79,7 +89,10 @@ class CommandClient:
         failed = self._failed[:]
         del self._failed[: len(failed)]  # in place: records on their way will note theirs in it
         if waiting or failed:
-            raise Fault(f"{waiting + len(failed)} commands are not known to be delivered: {'; '.join(failed[:3])}")
+            late = [f"no broker has taken {waiting} of them within {DELIVERY_TIMEOUT_S:.0f} s"] if waiting else []
+            raise Fault(
+                f"{waiting + len(failed)} commands are not known to be delivered: {'; '.join(late + failed[:3])}"
+            )
 
     def take_note(self) -> None:
         """Learn what the brokers have taken since."""
@@ -93,6 +106,10 @@ class Client:
             outcome = client.ask("536365", ShipOrder(carrier="DHL", tracking="T1"), expected_version=2)
 
     The addresses are the environment's, as a service's are. In asyncio `await asyncio.wrap_future(client.send(…))`.
+
+    A command is issued when it is asked or sent, by this machine's clock: handlers refuse as `Expired` what lies in the
+    log later than HEADRACE_DEDUP_WINDOW_S after that, since they would not know it again, and as `IssuedInTheFuture`
+    what comes from a clock that is more than a minute ahead.
     """
 
     def __init__(self, app: App, settings: Settings | None = None) -> None:
@@ -119,15 +136,17 @@ class Client:
         *,
         timeout_s: float = ANSWER_S,
         command_id: str | None = None,
+        issued_at: int | None = None,
         expected_version: int | None = None,
         actor: str | None = None,
     ) -> Outcome:
         """Send a command and wait for its outcome: accepted, refused or parked, which is no error here.
 
-        `Unanswered` when none came in time: the command may be in the log, and takes effect once, however often it is
-        asked with the `command_id` that the error has.
+        `Unanswered` when none came in time: the command may be in the log. Asked again with the `command_id` and the
+        `issued_at` that the error has, it takes effect once, however often: too late for that, it is refused as
+        `Expired`. With the `command_id` alone it may be made a second time once the window is over.
         """
-        meta = _meta(aggregate_id, command_id, expected_version, actor)
+        meta = _meta(aggregate_id, command_id, issued_at, expected_version, actor)
         return self.ask_with(self._app.aggregate_of(command), command, meta, timeout_s)
 
     def send(
@@ -136,37 +155,33 @@ class Client:
         command: Struct,
         *,
         command_id: str | None = None,
+        issued_at: int | None = None,
         expected_version: int | None = None,
         actor: str | None = None,
     ) -> Future[Outcome]:
         """Send a command; its outcome settles the future, or a `Fault` does when the command is not known to be sent.
 
-        A command id that was used before means the command that it was first used for; without one it gets a new one.
+        A command id that was used before, within the window, means the command that it was first used for; without one
+        it gets a new one. A resend has the first one's `issued_at`, in milliseconds since 1970.
         """
-        meta = _meta(aggregate_id, command_id, expected_version, actor)
+        meta = _meta(aggregate_id, command_id, issued_at, expected_version, actor)
         return self.send_with(self._app.aggregate_of(command), command, meta)
 
     def ask_with(
         self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta, timeout_s: float = ANSWER_S
     ) -> Outcome:
         """`ask` with a meta of the caller's, as a command has that follows from another."""
-        future = self.send_with(aggregate, command, meta)
+        sent = threading.Event()
+        future = self._send(aggregate, command, meta, sent)
         try:
             return future.result(timeout_s)
         except TimeoutError as error:
             future.cancel()
-            raise Unanswered(aggregate.name, meta.command_id, timeout_s) from error
+            raise Unanswered(aggregate.name, meta, timeout_s, is_sent=sent.is_set()) from error
 
     def send_with(self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta) -> Future[Outcome]:
         """`send` likewise."""
-        self._follow(aggregate)
-        future = self._answers.expect(meta.command_id)
-        try:
-            self._commands.send(aggregate, command, meta, lambda why: fail(future, _unsent(command, meta, why)))
-        except BaseException:
-            future.cancel()
-            raise
-        return future
+        return self._send(aggregate, command, meta, threading.Event())
 
     def close(self) -> None:
         """Hand over what is still to be sent, and wait for outcomes no more."""
@@ -175,6 +190,22 @@ class Client:
         finally:
             self._answers.close(Fault("the client was closed"))
 
+    def _send(
+        self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta, sent: threading.Event
+    ) -> Future[Outcome]:
+        self._follow(aggregate)
+        future = self._answers.expect(meta.command_id)
+
+        def failed(why: str) -> None:
+            fail(future, _unsent(command, meta, why))
+
+        try:
+            self._commands.send(aggregate, command, meta, failed, sent.set)
+        except BaseException:
+            future.cancel()
+            raise
+        return future
+
     def _follow(self, aggregate: Aggregate[Any, Any, Any]) -> None:
         if aggregate.name not in self._allowed:
             refuse_missing_rights(self._admin, sends(aggregate), self._settings.instance)
@@ -182,17 +213,25 @@ class Client:
             self._allowed.add(aggregate.name)
 
 
-def _meta(aggregate_id: str, command_id: str | None, expected_version: int | None, actor: str | None) -> CommandMeta:
+def _meta(
+    aggregate_id: str, command_id: str | None, issued_at: int | None, expected_version: int | None, actor: str | None
+) -> CommandMeta:
     return CommandMeta(
         command_id=command_id or str(uuid.uuid4()),
         aggregate_id=aggregate_id,
         expected_version=expected_version,
+        issued_at=now_ms() if issued_at is None else issued_at,
         actor=actor,
     )
 
 
+def now_ms() -> int:
+    """The time of this machine, as `issued_at` has it."""
+    return time.time_ns() // 1_000_000
+
+
 def _unsent(command: Struct, meta: CommandMeta, why: str) -> Fault:
     return Fault(
-        f"this {type(command).__name__} is not known to be sent: {why}; ask again with command_id={meta.command_id!r}: "
-        f"it takes effect once"
+        f"this {type(command).__name__} is not known to be sent: {why}; ask again with command_id={meta.command_id!r}, "
+        f"issued_at={meta.issued_at}: it takes effect once"
     )

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer, murmur2
 
-from headrace.client import Client, CommandClient, Unanswered
+from headrace.client import Client, CommandClient, Unanswered, now_ms
 from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import ACCEPTED, REFUSED, CommandMeta, Outcome
 from headrace.orders.commands import CancelOrder, PayOrder
@@ -54,13 +54,36 @@ def test_a_command_without_an_answer_is_asked_again_and_takes_effect_once(shop: 
     with Client(shop.app, shop.settings) as client:
         with pytest.raises(Unanswered, match="is `headrace handle orders` running") as raised:
             client.ask("o-1", CREATE, timeout_s=0.5)
-        again = client.send("o-1", CREATE, command_id=raised.value.command_id)
-        also = client.send("o-1", CREATE, command_id=raised.value.command_id)
+        said = raised.value
+        assert f"the command {said.command_id} is sent;" in str(said)
+        again = client.send("o-1", CREATE, command_id=said.command_id, issued_at=said.issued_at)
+        also = client.send("o-1", CREATE, command_id=said.command_id, issued_at=said.issued_at)
         shop.start("handler", "handle", "orders")
         # The first outcome of the id answers all who wait for it.
         assert again.result(60) == also.result(60)
-        assert client.ask("o-1", CREATE, command_id=raised.value.command_id).repeated
+        assert client.ask("o-1", CREATE, command_id=said.command_id, issued_at=said.issued_at).repeated
     assert len(shop.read("orders.events")) == 1
+
+
+def test_a_command_is_issued_when_it_is_asked_and_one_that_was_issued_too_long_ago_has_expired(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    began, hour = now_ms(), 3_600_000
+    with Client(shop.app, shop.settings) as client:
+        assert client.ask("o-1", CREATE).result == ACCEPTED
+        assert client.ask("o-2", CREATE, command_id=str(uuid4()), issued_at=began - hour).code == "Expired"
+        assert client.send("o-2", CREATE, issued_at=began - hour).result(30).code == "Expired"
+    issued = [shop.codec.decode(frame).meta.issued_at for _, _, _, frame in shop.read("orders.commands")]
+    assert began <= max(issued) <= now_ms()
+
+
+def test_a_command_that_no_broker_has_taken_yet_is_not_said_to_be_sent(
+    shop: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_PRODUCER__LINGER_MS", "60000")
+    with Client(shop.app, shop.settings) as client:
+        with pytest.raises(Unanswered, match="is not known to be sent; are the brokers up") as raised:
+            client.ask("o-1", CREATE, timeout_s=0.5)
+        assert raised.value.command_id in str(raised.value)
 
 
 def test_what_is_no_outcome_keeps_nobody_from_an_answer(shop: Running) -> None:

@@ -67,6 +67,16 @@ def test_a_command_that_no_handler_would_take_is_not_sent(shop: Running, actor: 
     assert code == 1  # a handler takes it: here there is none
 
 
+def test_a_command_without_an_outcome_is_printed_with_what_sends_it_again(shop: Running) -> None:
+    deliver = ("send", "orders", "DeliverOrder", "--id", "o-1")
+    code, said = call(shop, *deliver, "--timeout", "1")
+    again = said.splitlines()[-1]
+    assert (code, again.startswith("resend: --command-id ")) == (1, True)
+    shop.start("handler", "handle", "orders")
+    assert "UnknownOrder" in call(shop, *deliver, *again.split()[1:])[1]
+    assert "Expired" in call(shop, *deliver, "--issued-at", "1")[1]
+
+
 def test_topics_that_do_not_exist_are_told_at_once_with_the_command_that_makes_them(shop: Running) -> None:
     shop.admin.delete_topics(["orders.outcomes"])["orders.outcomes"].result()
     shop.wait(lambda: "orders.outcomes" not in shop.admin.list_topics(timeout=10).topics, "the topic is gone")

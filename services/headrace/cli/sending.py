@@ -11,7 +11,7 @@ from msgspec import Struct, inspect, structs
 from headrace.avro.codec import Codec, Undecodable, Unencodable
 from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, plain, print_json
-from headrace.client import Client, Unanswered
+from headrace.client import Client, Unanswered, now_ms
 from headrace.importing.fields import difference
 from headrace.kafka.clients import admin_client, reader_config
 from headrace.kafka.reading import high_watermarks
@@ -30,6 +30,9 @@ def send(
         list[str] | None, typer.Option(help="name=value, once a field; a list or a record as JSON.")
     ] = None,
     command_id: Annotated[str | None, typer.Option(help="A UUID; send the same again to resend.")] = None,
+    issued_at: Annotated[
+        int | None, typer.Option(min=0, help="Milliseconds since 1970, as the first time; else it is issued now.")
+    ] = None,
     expected_version: Annotated[int | None, typer.Option(help="Refuse unless the aggregate is at it.")] = None,
     actor: Annotated[str | None, typer.Option(help="Who asks.")] = None,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the outcome.")] = 30.0,
@@ -45,6 +48,7 @@ def send(
         command_id=command_id or str(uuid.uuid4()),
         aggregate_id=aggregate_id,
         expected_version=expected_version,
+        issued_at=now_ms() if issued_at is None else issued_at,
         actor=actor,
     )
     with Client(app, settings) as client:
@@ -53,7 +57,7 @@ def send(
         except Unencodable as error:
             raise Misconfigured(str(error)) from error
         except Unanswered as error:
-            typer.echo(str(error))
+            typer.echo(f"{error}\nresend: --command-id {error.command_id} --issued-at {error.issued_at}")
             raise typer.Exit(1) from error
     if as_json:
         print_json(outcome)
