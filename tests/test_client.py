@@ -1,7 +1,9 @@
 """The client where no broker answers: what it says of commands that nobody has."""
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from headrace.answers import refuse_other_counts
 from headrace.client import CommandClient
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
@@ -18,3 +20,9 @@ def test_a_flush_that_no_broker_answers_says_how_long_it_waited(monkeypatch: pyt
     client.send(orders, CancelOrder("late"), CommandMeta(command_id="c", aggregate_id="o-1"))
     with pytest.raises(Fault, match="delivered: no broker has taken 1 of them within 0 s"):
         client.flush()
+
+
+def test_brokers_that_do_not_tell_of_topics_have_the_time_that_they_are_given_and_nothing_is_sent() -> None:
+    admin = AdminClient({"bootstrap.servers": "127.0.0.1:1", "log_level": 2})
+    with pytest.raises(Fault, match=r"the brokers do not tell of orders\.commands: .*; nothing was sent"):
+        refuse_other_counts(admin, ["orders.commands"], 4, 0.2)

@@ -1,20 +1,21 @@
 """Outcomes as they come, handed to those who wait for them: one reader for a whole client."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.avro.codec import Codec, Undecodable, peek_outcome
 from headrace.kafka.clients import reader_config
 from headrace.kafka.consumer import passes
-from headrace.kafka.reading import available, high_watermarks
+from headrace.kafka.reading import LEADERLESS_S, RETRY_S, available, read_offsets
 from headrace.kafka.records import Record
-from headrace.kernel.errors import Fault
+from headrace.kernel.errors import Fault, Misconfigured
 from headrace.kernel.message import Outcome
 from headrace.settings import Settings
 
@@ -42,13 +43,21 @@ class Answers:
         # A client that nobody closes must not keep its process.
         self._thread = threading.Thread(target=self._run, name="headrace-answers", daemon=True)
 
-    def follow(self, topic: str) -> None:
-        """Read a topic of outcomes from its present end on; to be called before the first command is sent."""
+    @property
+    def is_reading_here(self) -> bool:
+        """Whether the thread that asks is the one that reads: whoever waits in it for an outcome waits in vain."""
+        return threading.current_thread() is self._thread
+
+    def follow(self, topic: str, patience_s: float = LEADERLESS_S) -> None:
+        """Read a topic of outcomes from its present end on; to be called before the first command is sent.
+
+        `patience_s` is for brokers that do not tell where that is.
+        """
         with self._following:
             if topic in self._topics:
                 return
             places = [(topic, number) for number in range(self._settings.partitions)]
-            ends = high_watermarks(self._admin, places)
+            ends = read_offsets(self._admin, places, OffsetSpec.latest(), patience_s=patience_s)
             self._consumer.incremental_assign([TopicPartition(*place, end) for place, end in ends.items()])
             if not self._topics:
                 self._thread.start()
@@ -85,7 +94,7 @@ class Answers:
         error = record.error()
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF and not passes(error):  # noqa: SLF001
-                raise Fault(f"cannot read {record.topic()}: {error.str()}") from KafkaException(error)
+                raise Fault(f"cannot read {record.topic() or 'outcomes'}: {error.str()}") from KafkaException(error)
             return
         frame = record.value() or b""
         try:
@@ -123,3 +132,28 @@ def fail(future: Future[Outcome], why: Exception) -> None:
     """Tell whoever waits; not if the outcome came, or the wait was given up, at the same moment."""
     with suppress(InvalidStateError):
         future.set_exception(why)
+
+
+def refuse_other_counts(admin: AdminClient, topics: list[str], partitions: int, patience_s: float) -> None:
+    """`Misconfigured` for a topic of more or fewer partitions: its commands would go astray, its outcomes be missed.
+
+    What is said of one that is missing, or that this user may not see, is for others to say.
+    """
+    deadline = time.monotonic() + patience_s
+    for topic in topics:
+        found = _described(admin, topic, deadline)
+        if found.error is None and len(found.partitions) != partitions:
+            raise Misconfigured(
+                f"topic {topic} has {len(found.partitions)} partitions, HEADRACE_PARTITIONS says {partitions}: keys "
+                f"would move; set it to the number that the topics were created with"
+            )
+
+
+def _described(admin: AdminClient, topic: str, deadline: float) -> Any:
+    while True:
+        try:
+            return admin.list_topics(topic, timeout=max(RETRY_S, deadline - time.monotonic())).topics[topic]
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise Fault(f"the brokers do not tell of {topic}: {error.args[0].str()}; nothing was sent") from error
+            time.sleep(RETRY_S)

@@ -1,5 +1,6 @@
 """Sending commands from Python and waiting for their outcomes; any other Kafka client can do the same."""
 
+import os
 import threading
 import time
 import uuid
@@ -8,12 +9,12 @@ from concurrent.futures import Future
 from typing import Any, Final, Self
 
 from confluent_kafka import KafkaError, Message, Producer, murmur2
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from headrace.answers import Answers, fail
+from headrace.answers import Answers, fail, refuse_other_counts
 from headrace.avro.codec import Codec
 from headrace.avro.ids import open_codec
-from headrace.kafka.clients import admin_client, producer_config
+from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, producer_config
 from headrace.kafka.rights import refuse_missing_rights, sends
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
@@ -23,6 +24,8 @@ from headrace.settings import Settings, read_settings
 
 DELIVERY_TIMEOUT_S: Final = 30.0
 ANSWER_S: Final = 30.0
+ACQUAINTED_S: Final = 4.0
+"""So long at least the brokers may take to tell of an aggregate's topics: of one just made they learn in three."""
 
 
 class Unanswered(Fault):
@@ -120,6 +123,7 @@ class Client:
         self._commands = CommandClient(codec, self._settings)
         self._answers = Answers(codec, self._settings, self._admin, self._commands.take_note)
         self._allowed: set[str] = set()
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -145,6 +149,9 @@ class Client:
         `Unanswered` when none came in time: the command may be in the log. Asked again with the `command_id` and the
         `issued_at` that the error has, it takes effect once, however often: too late for that, it is refused as
         `Expired`. With the `command_id` alone it may be made a second time once the window is over.
+
+        `timeout_s` counts from the sending. The first command to an aggregate asks the brokers for its topics before,
+        which takes a moment; when they do not tell, a `Fault` says so after as long again, four seconds at least.
         """
         meta = _meta(aggregate_id, command_id, issued_at, expected_version, actor)
         return self.ask_with(self._app.aggregate_of(command), command, meta, timeout_s)
@@ -162,7 +169,8 @@ class Client:
         """Send a command; its outcome settles the future, or a `Fault` does when the command is not known to be sent.
 
         A command id that was used before, within the window, means the command that it was first used for; without one
-        it gets a new one. A resend has the first one's `issued_at`, in milliseconds since 1970.
+        it gets a new one. A resend has the first one's `issued_at`, in milliseconds since 1970. The first command to an
+        aggregate waits for what the brokers tell of its topics, half a minute when they are away.
         """
         meta = _meta(aggregate_id, command_id, issued_at, expected_version, actor)
         return self.send_with(self._app.aggregate_of(command), command, meta)
@@ -171,8 +179,12 @@ class Client:
         self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta, timeout_s: float = ANSWER_S
     ) -> Outcome:
         """`ask` with a meta of the caller's, as a command has that follows from another."""
+        if self._answers.is_reading_here:
+            raise Fault(
+                "this thread reads the outcomes and cannot wait for one: in a callback send, or ask in another thread"
+            )
         sent = threading.Event()
-        future = self._send(aggregate, command, meta, sent)
+        future = self._send(aggregate, command, meta, sent, timeout_s)
         try:
             return future.result(timeout_s)
         except TimeoutError as error:
@@ -181,7 +193,7 @@ class Client:
 
     def send_with(self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta) -> Future[Outcome]:
         """`send` likewise."""
-        return self._send(aggregate, command, meta, threading.Event())
+        return self._send(aggregate, command, meta, threading.Event(), ANSWER_S)
 
     def close(self) -> None:
         """Hand over what is still to be sent, and wait for outcomes no more."""
@@ -191,9 +203,16 @@ class Client:
             self._answers.close(Fault("the client was closed"))
 
     def _send(
-        self, aggregate: Aggregate[Any, Any, Any], command: Struct, meta: CommandMeta, sent: threading.Event
+        self,
+        aggregate: Aggregate[Any, Any, Any],
+        command: Struct,
+        meta: CommandMeta,
+        sent: threading.Event,
+        patience_s: float,
     ) -> Future[Outcome]:
-        self._follow(aggregate)
+        if os.getpid() != self._process:
+            raise Fault("this client is another process's, and a fork has none of its threads: make one after the fork")
+        self._follow(aggregate, max(patience_s, ACQUAINTED_S))
         future = self._answers.expect(meta.command_id)
 
         def failed(why: str) -> None:
@@ -206,11 +225,17 @@ class Client:
             raise
         return future
 
-    def _follow(self, aggregate: Aggregate[Any, Any, Any]) -> None:
-        if aggregate.name not in self._allowed:
-            refuse_missing_rights(self._admin, sends(aggregate), self._settings.instance)
-            self._answers.follow(aggregate.outcome_topic)
-            self._allowed.add(aggregate.name)
+    def _follow(self, aggregate: Aggregate[Any, Any, Any], patience_s: float) -> None:
+        if aggregate.name in self._allowed:
+            return
+        topics = [aggregate.command_topic, aggregate.outcome_topic]
+        refuse_other_counts(self._admin, topics, self._settings.partitions, min(patience_s, REQUEST_TIMEOUT_S))
+        rights = sends(aggregate)
+        # Not of the readers' group: asked while brokers hang, librdkafka may end the process (see CONTRIBUTING.md).
+        of_topics = tuple(right for right in rights.needed if right.resource == "topic")
+        refuse_missing_rights(self._admin, structs.replace(rights, needed=of_topics), self._settings.instance)
+        self._answers.follow(aggregate.outcome_topic, patience_s)
+        self._allowed.add(aggregate.name)
 
 
 def _meta(

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -119,6 +119,60 @@ def test_a_delivery_that_failed_is_told_once_and_later_ones_are_not_blamed_for_i
         send(nowhere)
     send(there)
     assert len(shop.read("orders.commands")) == 1
+
+
+@pytest.mark.parametrize("partitions", [PARTITIONS // 2, 2 * PARTITIONS])
+def test_another_number_of_partitions_is_told_before_a_command_goes_astray(shop: Running, partitions: int) -> None:
+    told = f"topic orders.commands has {PARTITIONS} partitions, HEADRACE_PARTITIONS says {partitions}: keys would move"
+    astray = shop.settings.model_copy(update={"partitions": partitions})
+    with Client(shop.app, astray) as client, pytest.raises(Misconfigured, match=told):
+        client.ask("o-1", CREATE)
+    assert shop.read("orders.commands") == []
+
+
+def test_a_client_asks_for_no_rights_of_groups(shop: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a broker hangs for minutes, that request may end the process that the client is in."""
+    monkeypatch.delattr("confluent_kafka.admin.AdminClient.describe_consumer_groups")
+    shop.start("handler", "handle", "orders")
+    with Client(shop.app, shop.settings) as client:
+        assert client.ask("o-1", CREATE).result == ACCEPTED
+
+
+def test_a_callback_may_send_and_is_told_that_it_cannot_ask(shop: Running) -> None:
+    shop.start("handler", "handle", "orders")
+    with Client(shop.app, shop.settings) as client:
+        told: Future[str] = Future()
+        sent: Future[Future[Outcome]] = Future()
+
+        def answered(_: Future[Outcome]) -> None:
+            try:
+                client.ask("o-2", CREATE)
+            except Fault as fault:
+                told.set_result(str(fault))
+            sent.set_result(client.send("o-3", CREATE))
+
+        client.send("o-1", CREATE).add_done_callback(answered)
+        assert "in a callback send, or ask in another thread" in told.result(60)
+        assert sent.result(60).result(60).result == ACCEPTED
+    assert len(shop.read("orders.commands")) == 2
+
+
+def test_a_client_is_told_that_it_is_in_a_fork(shop: Running) -> None:
+    script = (
+        "import os; from headrace.app import shop; from headrace.client import Client\n"
+        "from lifecycles import lifecycles\n"
+        "client = Client(shop)\n"
+        "if os.fork() == 0:\n"
+        "    try: client.send(*next(lifecycles(1)))\n"
+        "    except Exception as error: print(type(error).__name__, error, flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()"
+    )
+    env = shop.env | {"PYTHONPATH": f"{shop.env['PYTHONPATH']}:{ROOT}/tests"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.startswith("Fault this client is another process's"), done
 
 
 def test_who_waits_when_a_client_is_closed_is_told(shop: Running) -> None:
