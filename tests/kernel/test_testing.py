@@ -1,5 +1,7 @@
 """What ships for tests of rules: a history, a command, an outcome; facts, a view, its rows."""
 
+import inspect
+import re
 from datetime import date
 from typing import Any
 
@@ -7,13 +9,21 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+import headrace.testing
+from headrace.accounts.commands import DepositMoney, OpenAccount, PlaceHold
+from headrace.app import bank
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.message import Fact
+from headrace.kernel.reactor import Send
 from headrace.kernel.view import Key, Table, View
-from headrace.orders.commands import DeliverOrder, PayOrder
+from headrace.orders.commands import DeliverOrder, PayOrder, ShipOrder
 from headrace.orders.decider import UnknownOrder, orders
-from headrace.orders.events import Line, OrderCreated, OrderPaid
-from headrace.testing import facts, fold, given
+from headrace.orders.events import Line, OrderCreated, OrderPaid, OrderShipped
+from headrace.orders.views import orders_view
+from headrace.testing import World, facts, fold, given, reactions
+from headrace.transfers.commands import RequestTransfer
+from headrace.transfers.decider import transfers
+from headrace.transfers.process import transfer_process
 
 CREATED = OrderCreated([Line("A", "", 1, 5)], "GBP", None, date(2010, 12, 1), 5)
 PAID = OrderPaid("p", 5, "GBP")
@@ -104,3 +114,26 @@ def test_a_fold_touches_every_row_that_a_fact_names() -> None:
 def test_a_row_that_becomes_none_is_gone() -> None:
     assert fold(BELLS, facts(bells, "big", Rang(1), Rang(-1))) == {}
     assert fold(BELLS, facts(bells, "big", Rang(-1))) == {}
+
+
+REQUESTED = given(transfers).when(RequestTransfer("ann", "bob", 500, "GBP", "ann", "rent"))[0]
+KNOWN: dict[str, Any] = {
+    **{each.__name__: each for each in (World, facts, fold, given, reactions, Send, ShipOrder, OrderShipped)},
+    **{each.__name__: each for each in (OpenAccount, DepositMoney, PlaceHold, RequestTransfer)},
+    "orders": orders,
+    "orders_view": orders_view,
+    "created": CREATED,
+    "paid": PAID,
+    "bank": bank,
+    "transfers": transfers,
+    "transfer_process": transfer_process,
+    "requested": REQUESTED,
+}
+
+
+@pytest.mark.parametrize("documented", [headrace.testing, World], ids=["testing", "World"])
+def test_the_examples_of_docstrings_hold(documented: object) -> None:
+    lines = (inspect.getdoc(documented) or "").splitlines()
+    example = [line for line in lines if re.match(r"    |(assert|hold) ", line)]
+    assert sum("assert" in line for line in example) > 0
+    exec(inspect.cleandoc("\n".join(["", *example])), dict(KNOWN))  # noqa: S102 - it is our own text
