@@ -1,7 +1,7 @@
 """What `headrace send` makes of its arguments, before it asks anybody."""
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from headrace.cli.sending import _command, _is_text
 from headrace.kernel.errors import Misconfigured
@@ -18,6 +18,18 @@ def test_a_list_is_json_and_a_text_is_as_it_stands() -> None:
     assert isinstance(created, CreateOrder)
     assert (created.lines, created.customer) == ([Line("a", "", 6, 255)], "[x] {y")
     assert _command(orders, "CancelOrder", ['reason={"a": 1}']) == CancelOrder('{"a": 1}')
+
+
+class Note(Struct, frozen=True, rename="camel", omit_defaults=True):
+    written_by: str
+    is_loud: bool = False
+
+
+def test_a_field_has_the_name_that_its_record_has_and_may_be_as_by_default() -> None:
+    noting = structs.replace(orders, commands=Note)
+    assert _command(noting, "Note", ["writtenBy=ann", "isLoud=false"]) == Note("ann")
+    with pytest.raises(Misconfigured, match="Note has no field written_by; it has: writtenBy, isLoud"):
+        _command(noting, "Note", ["written_by=ann"])
 
 
 class Fields(Struct, frozen=True):

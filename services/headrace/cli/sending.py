@@ -150,14 +150,14 @@ def _command(aggregate: Aggregate[Any, Any, Any], name: str, given: list[str]) -
         command: Struct = msgspec.convert(fields, types[name], strict=False)
     except msgspec.ValidationError as error:
         raise Misconfigured(f"{name}: {error}") from error
-    if problem := difference(fields, msgspec.to_builtins(command), name):
+    if problem := difference(fields, command, name):
         raise Misconfigured(f"--field: {problem}")
     return command
 
 
 def _fields(name: str, kind: type[Struct], given: list[str]) -> dict[str, Any]:
     """The values by their fields; what begins like JSON is that, unless the field is a text."""
-    types = {entry.name: entry.type for entry in structs.fields(kind)}
+    types = {entry.encode_name: entry.type for entry in structs.fields(kind)}
     fields: dict[str, Any] = {}
     for text in given:
         field, separator, value = text.partition("=")

@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from msgspec import Struct, structs
+
 LONG = range(-(2**63), 2**63)
 
 
 def difference(given: Any, kept: Any, path: str) -> str:
     """What the command did not take, or what its record cannot hold; empty when all is well.
 
-    `kept` is the command's part in builtins, which has lists where its class has them, and tuples where it has those.
+    `kept` is the command, or what it holds at that place; `given` has fields by the names that records have.
     """
+    if isinstance(kept, Struct):
+        kept = _by_name(kept)
     if isinstance(kept, int) and kept not in LONG:
         return f"{path} is out of the range of 64 bits"
     if isinstance(given, dict) and isinstance(kept, dict):
@@ -21,3 +25,10 @@ def difference(given: Any, kept: Any, path: str) -> str:
         pairs = enumerate(zip(given, kept, strict=True))
         return next(filter(None, (difference(*pair, f"{path}[{place}]") for place, pair in pairs)), "")
     return ""
+
+
+def _by_name(record: Struct) -> dict[str, Any]:
+    """All fields of a record, those that are as by default too, and its tag if it has one."""
+    config = record.__struct_config__
+    fields = {field.encode_name: getattr(record, field.name) for field in structs.fields(record)}
+    return fields if config.tag_field is None else fields | {config.tag_field: config.tag}

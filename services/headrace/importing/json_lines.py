@@ -146,7 +146,7 @@ def _command(app: App, line: CommandLine) -> Struct:
         command: Struct = msgspec.convert(line.fields, kinds[line.type])
     except msgspec.ValidationError as error:
         raise Unusable("wrong fields", f"{line.type}: {error}") from error
-    problem = difference(line.fields, msgspec.to_builtins(command), "fields")
+    problem = difference(line.fields, command, "fields")
     if problem:
         raise Unusable("wrong fields", f"{line.type}: {problem}")
     return command
