@@ -46,6 +46,10 @@ class Unencodable(Fault):
     """A message holds what its schema cannot: most often a whole number of more than 64 bits."""
 
 
+class TooLarge(Unencodable):
+    """A command has more bytes than a handler looks at."""
+
+
 class Decoded(Struct, frozen=True, gc=False):
     """A record's parts: `meta` and `state` are None where the kind of record has none; `body_hash` is of a command."""
 
@@ -154,7 +158,7 @@ class Codec:
             try:
                 self.decode(frame)
             except Undecodable as error:
-                raise Unencodable(f"this {type(body).__name__} is too large: {error}") from error
+                raise TooLarge(f"this {type(body).__name__} is too large: {error}") from error
         return frame
 
     def ready_writer(self, kind: type) -> Callable[..., bytes]:

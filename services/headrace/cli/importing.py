@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from headrace.avro.codec import Unencodable
+from headrace.avro.codec import TooLarge, Unencodable
 from headrace.avro.ids import open_codec
-from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, plain, print_json
+from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, print_json
 from headrace.client import CommandClient
 from headrace.importing.imported import Asked, Imported, Reported
 from headrace.importing.json_lines import Known, read_json_lines
@@ -117,18 +117,23 @@ def _send(client: CommandClient, app: App, entries: Iterable[Imported]) -> tuple
     """Send what can be sent, and tell the rest; returns what was sent, by type, and what was not, by reason."""
     sent, reported = Counter[str](), Counter[str]()
     for entry in entries:
-        if isinstance(entry, Reported):
-            reported[entry.reason] += 1
-            typer.echo(str(entry), err=True)
-            continue
-        try:
-            client.send(app.aggregate(entry.aggregate), entry.command, entry.meta)
-        except Unencodable as error:
-            reported["too large"] += 1
-            typer.echo(plain(f"{entry.aggregate} {entry.meta.aggregate_id}: {error}"), err=True)
+        report = entry if isinstance(entry, Reported) else _sent(client, app, entry)
+        if isinstance(report, Reported):
+            reported[report.reason] += 1
+            typer.echo(str(report), err=True)
         else:
-            sent[type(entry.command).__name__] += 1
+            sent[report] += 1
     return sent, reported
+
+
+def _sent(client: CommandClient, app: App, asked: Asked) -> str | Reported:
+    """The type of a command that is sent, or the report of why no handler would take it."""
+    try:
+        client.send(app.aggregate(asked.aggregate), asked.command, asked.meta)
+    except Unencodable as error:
+        reason = "too large" if isinstance(error, TooLarge) else "does not fit its schema"
+        return Reported(asked.file, asked.line, reason, f"{asked.aggregate} {asked.meta.aggregate_id}: {error}")
+    return type(asked.command).__name__
 
 
 def _counts(counter: Counter[str]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 LONG = range(-(2**63), 2**63)
 
@@ -30,5 +30,6 @@ def difference(given: Any, kept: Any, path: str) -> str:
 def _by_name(record: Struct) -> dict[str, Any]:
     """All fields of a record, those that are as by default too, and its tag if it has one."""
     config = record.__struct_config__
-    fields = {field.encode_name: getattr(record, field.name) for field in structs.fields(record)}
+    names = zip(record.__struct_encode_fields__, record.__struct_fields__, strict=True)
+    fields = {known_as: getattr(record, name) for known_as, name in names}
     return fields if config.tag_field is None else fields | {config.tag_field: config.tag}

@@ -12,11 +12,16 @@ NAMESPACE = UUID("6f1d2c1e-8a57-5d0b-9d55-3f1f8f0e7a41")
 
 
 class Asked(Struct, frozen=True):
-    """A command to send to the aggregate called `aggregate`; its id is the same at every import of the same source."""
+    """A command to send to the aggregate called `aggregate`; its id is the same at every import of the same source.
+
+    `file` and `line` are where it comes from.
+    """
 
     aggregate: str
     meta: CommandMeta
     command: Struct
+    file: str
+    line: int
 
 
 class Reported(Struct, frozen=True):

@@ -83,12 +83,12 @@ def read_json_lines(app: App, file: str, stream: BinaryIO, known: Known | None =
             continue
         number, text = line
         try:
-            yield _asked(app, known, file, text)
+            yield _asked(app, known, file, number, text)
         except Unusable as problem:
             yield Reported(file, number, problem.reason, problem.detail)
 
 
-def _asked(app: App, known: Known, file: str, text: str) -> Asked:
+def _asked(app: App, known: Known, file: str, number: int, text: str) -> Asked:
     raw, line = _parsed(text)
     command = _command(app, line)
     try:
@@ -108,7 +108,7 @@ def _asked(app: App, known: Known, file: str, text: str) -> Asked:
         correlation_id=line.correlation_id,
         causation_id=line.causation_id,
     )
-    return Asked(line.aggregate, meta, command)
+    return Asked(line.aggregate, meta, command, file, number)
 
 
 def _parsed(text: str) -> tuple[Any, CommandLine]:

@@ -76,7 +76,7 @@ def lifecycle(created: Asked) -> list[Asked]:
         ShipOrder("Post", f"parcel-{invoice}"),
         DeliverOrder(),
     ]
-    return [_asked(invoice, step) for step in steps]
+    return [_asked(created.file, created.line, invoice, step) for step in steps]
 
 
 def _header_problem(file: str, header: tuple[int, str] | Reported | None) -> Reported | None:
@@ -134,14 +134,16 @@ def _imported(file: str, name: str, invoice: Invoice, seen: dict[str, str]) -> I
         detail = f"{name}, lines of the invoice here: {invoice.all_lines}, and it began at {seen[name]}"
         return Reported(file, invoice.first_line, "invoice was in another file before", detail)
     seen[name] = f"{file}:{invoice.first_line}"
-    return _asked(name, CreateOrder(invoice.lines, CURRENCY, invoice.business_date, invoice.customer))
+    command = CreateOrder(invoice.lines, CURRENCY, invoice.business_date, invoice.customer)
+    return _asked(file, invoice.first_line, name, command)
 
 
-def _asked(invoice: str, command: Command) -> Asked:
+def _asked(file: str, line: int, invoice: str, command: Command) -> Asked:
     """The command with the id that the invoice and the step give it; the steps of one order share a correlation."""
     created = derived_id("retail", invoice, CreateOrder.__name__)
     step = derived_id("retail", invoice, type(command).__name__)
-    return Asked("orders", CommandMeta(command_id=step, aggregate_id=invoice, correlation_id=created), command)
+    meta = CommandMeta(command_id=step, aggregate_id=invoice, correlation_id=created)
+    return Asked("orders", meta, command, file, line)
 
 
 def _is_order(name: str) -> bool:
