@@ -203,12 +203,12 @@ def noted(world: World) -> list[str]:
 @pytest.mark.parametrize("seed", range(5))
 def test_timers_fire_in_the_order_of_their_times_and_those_of_one_time_as_they_were_set(seed: int) -> None:
     choose = Random(seed).choice  # noqa: S311 - an order, no secret
-    world = timed(("warn", 9), ("late", 10), ("end", 9), ("warn", 9))
+    world = timed(("alarm", 9), ("late", 10), ("end", 9), ("alarm", 9))
     world.advance(20, choose)
-    assert noted(world) == ["end", "warn", "late"]
-    overdue = timed(("warn", -2), ("later", -1), ("end", -2), ("warn", -2))
+    assert noted(world) == ["end", "alarm", "late"]
+    overdue = timed(("alarm", -2), ("later", -1), ("end", -2), ("alarm", -2))
     overdue.settle(choose)
-    assert noted(overdue) == ["end", "warn", "later"]
+    assert noted(overdue) == ["end", "alarm", "later"]
 
 
 @pytest.mark.parametrize(("again", "said"), [(0, "no end after 100 steps"), (1, "no end after 100 timers")])
