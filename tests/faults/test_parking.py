@@ -227,6 +227,24 @@ def test_all_parked_keys_are_redriven_with_one_call_and_what_still_fails_stays_p
     assert house.headrace("parked", "redrive", "lights", "--all").stdout == "nothing is parked\n"
 
 
+def test_what_a_redrive_led_to_makes_no_projector_forget_newer_commands(house: Running) -> None:
+    """Its command is older than those that were answered while it was parked, and ends a batch with their events."""
+    house.start("audit", "project", "audit")
+    house.start("faulty", "handle", "lights", "--slot", "0", BROKEN_ROOM="attic")
+    hang(house)
+    switch(house, "bad-1")
+    house.wait_until_quiet()
+    house.services.stop("audit", *house.projectors, "faulty")
+    house.start("fixed", "handle", "lights", "--slot", "0")
+    house.wait(lambda: len(house.owned("fixed")) == PARTITIONS, "it answers")
+    switch(house, *LAMPS)
+    assert house.headrace("parked", "redrive", "lights", "bad-1").returncode == 0
+    house.start_projectors()
+    house.start("audit-again", "project", "audit")
+    house.assert_sound()
+    assert house.headrace("audit", "verify").returncode == 0
+
+
 @for_each("step", ["produced", "offsets_sent", "committed"], short=["produced"])
 def test_a_handler_killed_while_it_redrives_releases_all_or_nothing(house: Running, step: str) -> None:
     house.start("faulty", "handle", "lights", "--slot", "0", BROKEN_ROOM="attic")

@@ -4,7 +4,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from headrace.app import shop
 from headrace.avro.codec import Codec, Undecodable, UnknownSchema
@@ -13,7 +13,7 @@ from headrace.orders.commands import PayOrder
 from headrace.orders.decider import Order
 from headrace.orders.events import OrderPaid
 from headrace.projector.kind import decode_outcome
-from headrace.projector.reading import RecordReader, key_of, told
+from headrace.projector.reading import RecordReader, key_of, newest_command, told
 from headrace.settings import Settings
 from messages import SCHEMAS, shipped_codec
 
@@ -134,3 +134,12 @@ def test_a_schema_is_waited_for_once() -> None:
 @pytest.mark.parametrize(("key", "name"), [(b"o-1", "o-1"), (None, ""), (b"\xff\0", "\\xff\\0")])
 def test_a_foreign_key_becomes_text_that_postgres_can_hold(key: bytes | None, name: str) -> None:
     assert key_of(Consumed(None, key)) == name
+
+
+def test_the_newest_command_of_some_records_need_not_be_the_last_ones() -> None:
+    frames = [
+        shipped_codec().encode(OrderPaid("p", 1, "GBP"), structs.replace(META, command_offset=offset), Order())
+        for offset in (4, 9, 2)
+    ]
+    pairs, _ = reader(SCHEMAS).read([Consumed(frame) for frame in frames])
+    assert (newest_command(pairs), newest_command([])) == (9, -1)

@@ -28,7 +28,7 @@ from headrace.projector.extent import Extent, Ready
 from headrace.projector.kind import kind_of
 from headrace.projector.origin import find_origin, refuse_impossible, tell_rewound
 from headrace.projector.parking import Applied
-from headrace.projector.reading import Pair, RecordReader, told
+from headrace.projector.reading import Pair, RecordReader, newest_command, told
 from headrace.projector.rights import group_of, projector_rights
 from headrace.projector.writing import Poisoned, Work, Writing
 from headrace.settings import Settings
@@ -260,10 +260,9 @@ class Projector:
     def _step(self, place: Place, after: int, records: list[Record], pairs: list[Pair]) -> Step:
         """How a partition's checkpoint moves: from where the batch that is still being written leaves it."""
         ahead = self._underway[0].extent.next if self._underway else {}
-        newest, said = pairs[-1] if pairs else (records[-1], None)
-        command_offset = told(said).command_offset if said else -1
+        newest = pairs[-1][0] if pairs else records[-1]
         before = ahead.get(place, self._positions[place])
-        return Step(*place, before, after, command_offset, newest.timestamp()[1])
+        return Step(*place, before, after, newest_command(pairs), newest.timestamp()[1])
 
 
 def _signer(settings: Settings, name: str) -> "IntervalSigner":

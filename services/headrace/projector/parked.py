@@ -17,7 +17,7 @@ from headrace.postgres.ladder import Rung, judge
 from headrace.postgres.schema import refuse_unmigrated
 from headrace.postgres.session import Session
 from headrace.projector.projection import ViewFold, apply
-from headrace.projector.reading import Pair, RecordReader, told
+from headrace.projector.reading import Pair, RecordReader, newest_command
 from headrace.projector.reasons import reason as reason_for
 from headrace.projector.stored import StoredEvent, milliseconds
 from headrace.settings import Settings
@@ -133,8 +133,9 @@ class ParkedEvents:
                     raise _still_broken(unreadable[0][0].offset(), unreadable[0][1])
                 _apply_all(cursor, projection, pairs)
                 # Which command an event followed from was not known while it did not decode.
-                for place, offset in {place_of(it): told(decoded).command_offset for it, decoded in pairs}.items():
-                    reach(cursor, self._view.schema, place, offset)
+                for place in {place_of(it) for it, _ in pairs}:
+                    of_place = [pair for pair in pairs if place_of(pair[0]) == place]
+                    reach(cursor, self._view.schema, place, newest_command(of_place))
                 self._release(cursor, events, ("redriven", None, actor))
         except StillBroken as error:
             return self._tell(key, "still parked", 0, f"{key}: still parked: {error}")

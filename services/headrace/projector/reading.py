@@ -129,6 +129,11 @@ def told(decoded: Decoded) -> EventMeta | Outcome:
     return said
 
 
+def newest_command(pairs: list[Pair]) -> int:
+    """The highest offset of a command that these records follow from; what a redrive led to comes behind newer ones."""
+    return max((told(decoded).command_offset for _, decoded in pairs), default=-1)
+
+
 def key_of(record: Record) -> str:
     """The aggregate's id, as the record's key says it; of a foreign record as text that Postgres can hold."""
     return printable((record.key() or b"").decode(errors="backslashreplace"))
