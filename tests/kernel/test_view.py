@@ -68,6 +68,27 @@ def test_partitions_of_two_topics_are_not_one_replica_s() -> None:
         view(table("partition", "day", sums="TABLE rows"), sources=("orders", "users"))
 
 
+def test_aggregates_of_two_sources_that_share_an_id_are_not_one_replica_s() -> None:
+    """Partition n of one topic may be another replica's than partition n of the other."""
+    both = ("orders", "users")
+    with pytest.raises(Misconfigured, match="reads orders and users, whose aggregates of one id may be two replicas'"):
+        view(table("name"), sources=both)
+    for key in (("o-1", 7), ("o-1", "users")):
+        with pytest.raises(Fault, match=r"view days: the key \(.*\) does not have the name of its source, orders"):
+            view(table("name", "number"), key, sources=both).touched(FACT)
+
+
+def test_a_key_with_the_name_of_its_source_and_an_id_is_the_aggregate_s() -> None:
+    source_and_id = table("name", "number")
+    both = ("orders", "users")
+    assert view(source_and_id, ("orders", "o-1"), sources=both).touched(FACT) == [("orders", "o-1")]
+    namesake = replace(FACT, meta=replace(FACT.meta, aggregate_id="orders"))
+    assert view(source_and_id, ("orders", "orders"), sources=both).touched(namesake) == [("orders", "orders")]
+    for fact, key in ((FACT, ("orders", "o-2")), (namesake, ("orders", "all"))):
+        with pytest.raises(Fault, match="neither the id of its aggregate"):
+            view(source_and_id, key, sources=both).touched(fact)
+
+
 @pytest.mark.parametrize(
     ("key", "names"),
     [(("o-1",), ("name",)), (("o-1", 7), ("name", "number")), ((7, "o-1"), ("number", "name"))],

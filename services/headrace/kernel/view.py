@@ -85,6 +85,8 @@ class View(Struct, Generic[RowT], frozen=True, kw_only=True):
     each a tuple in the order of `table.key`. `evolve(key, row, fact)` returns the row after the fact, None for no row.
     Each key holds the aggregate's id or, where a row gathers several aggregates, the fact's partition: see `Table`.
     Such rows come out the same in whatever order their aggregates' facts come in, since parked ones come later.
+    With several sources each key also holds the name of the fact's source, with which `fact.topic` begins, in a column
+    of its own: aggregates of one id may be two replicas'. Readers join what belongs together.
     A change of meaning is a new `version`: it has a schema of its own and is filled beside the old one.
     """
 
@@ -105,6 +107,11 @@ class View(Struct, Generic[RowT], frozen=True, kw_only=True):
                 f"view {self.name} reads {' and '.join(self.sources)}, whose partitions of one number may be two "
                 f"replicas': make it a view for each"
             )
+        if self._is_of_several and len(self.table.key) == 1:
+            raise Misconfigured(
+                f"view {self.name} reads {' and '.join(self.sources)}, whose aggregates of one id may be two "
+                f"replicas': put a column with the source's name into the key of its table, or make it a view for each"
+            )
 
     @property
     def schema(self) -> str:
@@ -116,9 +123,24 @@ class View(Struct, Generic[RowT], frozen=True, kw_only=True):
         found = list(map(tuple, self.keys(fact)))
         is_own = self.table.is_own
         for key in found:
-            if not is_own(key, fact):
+            rest = self._without_source(key, fact) if self._is_of_several else key
+            if not is_own(rest, fact):
                 raise Fault(
                     f"view {self.name}: the key {key!r} has neither the id of its aggregate nor, in a column "
                     f"{PARTITION}, its partition: replicas would overwrite each other's rows"
                 )
         return found
+
+    @property
+    def _is_of_several(self) -> bool:
+        return len(self.sources) > 1
+
+    def _without_source(self, key: Key, fact: Fact[Any]) -> Key:
+        source = fact.topic.partition(".")[0]
+        if source not in key:
+            raise Fault(
+                f"view {self.name}: the key {key!r} does not have the name of its source, {source}: aggregates of one "
+                f"id may be two replicas', which would overwrite each other's rows"
+            )
+        at = key.index(source)
+        return key[:at] + key[at + 1 :]
