@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import psycopg
@@ -24,6 +25,14 @@ TYPES = """
     CREATE DOMAIN label AS varchar(3);
     CREATE DOMAIN shorter AS label CHECK (VALUE <> 'no');
 """
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Rank(IntEnum):
+    FIRST = 1
 
 
 class Pot(Struct, frozen=True):
@@ -125,6 +134,11 @@ def test_what_a_column_gives_back_is_known_before_it_is_written(
         ("timestamptz", NOON.replace(tzinfo=timezone(timedelta(hours=1)))),
         ("timestamp", NOON),
         ("colour", 1),
+        ("colour", Colour.RED),
+        ("text", Colour.RED),
+        ("bigint", Rank.FIRST),
+        ("numeric", Rank.FIRST),
+        ("double precision", Rank.FIRST),
     ],
     ids=repr,
 )
