@@ -97,6 +97,13 @@ def test_the_command_offset_only_grows(connection: Connection) -> None:
     assert stand(connection)[0][:3] == (0, 2, 12)
 
 
+def test_an_advance_past_what_holds_no_record_keeps_what_was_applied(connection: Connection) -> None:
+    positions(connection, "bells", "me", STARTS, ORIGIN)
+    move(connection, step(0, 0, 1, command_offset=12, log_time=1_291_191_960_123))
+    move(connection, step(0, 1, 4, command_offset=-1, log_time=0), step(1, 7, 8, command_offset=-1, log_time=0))
+    assert stand(connection) == [(0, 4, 12, 1_291_191_960_123, "me"), (1, 8, -1, None, "me")]
+
+
 def test_offsets_have_64_bits(connection: Connection) -> None:
     positions(connection, "bells", "me", {(TOPIC, 0): 2**62}, ORIGIN)
     move(connection, step(0, 2**62, 2**63 - 1, command_offset=2**63 - 1))

@@ -1,5 +1,7 @@
 """Partitions without records for longer than retention: whoever comes back finds its place, or says why not."""
 
+from typing import Any
+
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, OffsetSpec
@@ -8,6 +10,8 @@ from headrace.accounts.commands import DepositMoney, OpenAccount
 from headrace.handler.loop import open_handler
 from headrace.kafka.reading import high_watermarks, list_offsets
 from headrace.kafka.records import Place
+from headrace.projector import loop as projector_loop
+from headrace.projector.loop import Projector
 from headrace.transactional import loop
 from headrace.transfers.commands import RequestTransfer
 from lifecycles import lifecycles
@@ -56,6 +60,24 @@ def transfers(first: int) -> list[tuple[str, RequestTransfer]]:
         (f"transfer-{number}", RequestTransfer(NAMES[number % 10], NAMES[(number + 1) % 10], 10, "EUR", "ann", "rent"))
         for number in range(first, first + 10)
     ]
+
+
+def stands(running: Running, projector: str) -> dict[Place, int]:
+    rows: Any = running.rows(
+        f"SELECT topic, partition, next_offset FROM headrace.checkpoints WHERE projector = '{projector}'"
+    )
+    return {(topic, partition): offset for topic, partition, offset in rows}
+
+
+def leave_aborted(running: Running, topic: str) -> None:
+    """Records of a transaction that is aborted, in each partition."""
+    producer = Producer({"bootstrap.servers": running.settings.kafka, "transactional.id": "another"})
+    producer.init_transactions()
+    producer.begin_transaction()
+    for number in range(PARTITIONS):
+        producer.produce(topic, b"x", b"x", partition=number)
+    producer.flush()
+    producer.abort_transaction()
 
 
 def test_all_services_go_on_after_a_quiet_week(bank: Running) -> None:
@@ -144,6 +166,38 @@ def test_offsets_of_a_quiet_group_pass_the_marks_behind_the_last_record(
     handler.stopping = True
     handler.run()
     assert len(shop.read("orders.parked")) == PARTITIONS
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["by whom the records were read", "by a restarted one"])
+def test_checkpoints_pass_what_lies_behind_the_last_record(
+    shop: Running, monkeypatch: pytest.MonkeyPatch, *, is_restarted: bool
+) -> None:
+    """A handler that is killed leaves an aborted transaction behind the last outcome: two offsets, and no record."""
+    monkeypatch.setattr(projector_loop, "PASS_S", 60 if is_restarted else 0.2)
+    shop.start("orders", "handle", "orders")
+    shop.send("orders", *lifecycles(20))
+    shop.wait_until_quiet()
+    shop.services.stop("orders")
+    audit = Projector(shop.app, "audit", shop.settings)
+    shop.wait(lambda: [audit.run_once(), shop.rows("SELECT count(*) FROM headrace.audit") == [(80,)]][1], "all is read")
+    leave_aborted(shop, "orders.outcomes")
+    if is_restarted:
+        audit.stopping = True
+        audit.run()
+        monkeypatch.setattr(projector_loop, "PASS_S", 0.2)
+        audit = Projector(shop.app, "audit", shop.settings)
+    places = [("orders.outcomes", number) for number in range(PARTITIONS)]
+    shop.wait(lambda: [audit.run_once(), stands(shop, "audit") == high_watermarks(shop.admin, places)][1], "it passes")
+    untold = "SELECT count(*) FROM headrace.checkpoints WHERE command_offset < 0 OR log_time < now() - interval '1 day'"
+    assert shop.rows(untold) == [(0,)]
+    audit.stopping = True
+    audit.run()
+    a_week_passes(shop, ["orders.commands", "orders.outcomes"])
+    shop.start("audit", "project", "audit")
+    shop.start("again", "handle", "orders")
+    shop.send("orders", *lifecycles(20, first=20))
+    shop.wait_until_quiet()
+    assert not shop.services.exits
 
 
 def test_what_was_read_and_given_back_is_not_passed(shop: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,8 @@ READ: Final = """
 # Whoever finds another offset than it left is not the owner any more: no row is updated, nothing is written.
 ADVANCE: Final = """
     UPDATE headrace.checkpoints
-    SET next_offset = %s, command_offset = greatest(command_offset, %s), log_time = to_timestamp(%s / 1000.0),
-        owner = %s, advanced_at = clock_timestamp()
+    SET next_offset = %s, command_offset = greatest(command_offset, %s),
+        log_time = coalesce(to_timestamp(nullif(%s, 0) / 1000.0), log_time), owner = %s, advanced_at = clock_timestamp()
     WHERE projector = %s AND topic = %s AND partition = %s AND next_offset = %s"""
 
 # The lock waits for a transaction that a lost connection may have left behind, so that its outcome is settled.
@@ -44,7 +44,10 @@ class Superseded(Fault):
 
 
 class Step(Struct, frozen=True, order=True):
-    """One partition's advance: from the offset that was next to the one that is next now, and what was applied last."""
+    """One partition's advance: from the offset that was next to the one that is next now, and what was applied last.
+
+    Where that was nothing, `command_offset` is -1 and `log_time` 0.
+    """
 
     topic: str
     partition: int

@@ -42,6 +42,7 @@ WINDOWS_PER_BURST: Final = 4
 and keep it waiting."""
 LONGEST_WINDOW_MS: Final = 20
 """Handlers of long windows buy throughput; a projector's transactions are long enough by then."""
+PASS_S: Final = 60.0
 
 log = get_logger("headrace.projector")
 
@@ -65,6 +66,7 @@ class Projector:
         self._underway: tuple[Ready, Future[Applied]] | None = None
         self._catching_up = CatchingUp(settings, self._admin, self._writing.session, self._name, {})
         self._signer = _signer(settings, self._name) if settings.audit_key and not kind.view else None
+        self._passed_at = time.monotonic()
         self.stopped: dict[Place, str] = {}
         group = group_of(self._name)
         self._metrics = ProjectorMetrics(self._name)
@@ -96,6 +98,7 @@ class Projector:
 
     def run_once(self) -> bool:
         """Read one batch while the one before is written, and have it written; says whether there was one."""
+        self._pass_marks()
         ready = self._ready(self._consumer.poll(POLL_S))
         is_written = self._finish()
         self._writing.look()
@@ -235,6 +238,22 @@ class Projector:
         self._metrics.applied(extent.records, applied.rows, parked)
         self._observed.committed(extent.next, extent.records, extent.timing, log_times, extent.asked_at)
         self._consumer.commit_as_hint(moved)
+
+    def _pass_marks(self) -> None:
+        """Once a minute the checkpoints pass the marks and aborted records that lie behind the last records.
+
+        Retention takes these one day, and the log would then begin behind a checkpoint that lies before them.
+        """
+        now = time.monotonic()
+        if now - self._passed_at < PASS_S:
+            return
+        self._finish()
+        self._passed_at = now
+        if passed := self._consumer.passed():
+            self._writing.pass_over([Step(*place, self._positions[place], at, -1, 0) for place, at in passed.items()])
+            self._positions.update(passed)
+            self._consumer.pass_over(passed)
+            self._consumer.commit_as_hint(passed)
 
     def _is_stopping(self) -> bool:
         """Asked by whatever waits for a schema or for Postgres: who asks gets on."""

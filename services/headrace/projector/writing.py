@@ -147,6 +147,10 @@ class Writing:
         self._is_poisoned = False
         return applied
 
+    def pass_over(self, steps: list[Step]) -> None:
+        """Move the checkpoints past what holds no record."""
+        self._persist(steps, lambda _: Applied())
+
     def close(self) -> None:
         """Wait for what is being written, and end the connections."""
         self._thread.shutdown()
