@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from headrace.orders.commands import PayOrder
 from lifecycles import lifecycles
 from running import PARTITIONS, Running, running
+from scraping import free_port, scrape
 from servers import Kafka
 from shortened import for_each
 
@@ -189,3 +190,27 @@ def test_a_view_that_breaks_on_everything_stops_and_parks_nothing(shop: Running)
     shop.change("ALTER TABLE orders_v1.orders DROP CONSTRAINT orders_line_count_check")
     shop.start_projectors()
     shop.assert_sound()
+
+
+def test_a_partition_that_stops_while_its_view_is_filled_is_told_by_its_metrics(
+    kafka: Kafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filled it is from the journal, since Kafka may have compacted all there is."""
+    outside = str(Path(__file__).parent / "outside")
+    monkeypatch.syspath_prepend(outside)
+    monkeypatch.setenv("PYTHONPATH", outside)
+    with running(kafka.bootstrap_servers, database, tmp_path, "faulty:app", min_compaction_lag_ms="1") as shop:
+        shop.start("handler", "handle", "orders")
+        shop.start("journal", "project", "journal")
+        commands = list(lifecycles(600))[:1200]
+        broken = [(n, replace(it, payment_id="broken") if isinstance(it, PayOrder) else it) for n, it in commands]
+        shop.send("orders", *broken)
+        shop.wait_until_quiet()
+        port = free_port()
+        shop.start("view", "project", "orders", FAULTY_BUG="crash", METRICS_PORT=str(port), METRICS_HOST="127.0.0.1")
+        shop.wait(lambda: shop.log("view").read_text().count("partition stopped") == PARTITIONS, "all have stopped")
+        shop.wait(lambda: bool(scrape(port).by("headrace_projection_rebuild_ratio", "projection")), "ends are known")
+        scraped = scrape(port)
+        assert scraped.total("headrace_consumer_halted_partitions") == PARTITIONS
+        assert scraped.total("headrace_consumer_partitions") == PARTITIONS
+        assert scraped.total("headrace_projection_rebuild_ratio") < 1

@@ -165,6 +165,32 @@ def test_offsets_without_a_record_are_passed_unless_the_consumer_was_faster(lag:
     assert lag.stalled(90, 20) == {PLACE: (13, 15)}
 
 
+def test_a_partition_that_is_filled_tells_how_far_it_is_and_stands_still_for_as_long_as_it_takes(
+    lag: Lag, now: list[float]
+) -> None:
+    """Its records come from the journal: the client's position is nowhere, and others are filled before it."""
+    lag.filling({PLACE: 10})
+    see(lag, 30)
+    now[0] += 3600
+    lag.moved({PLACE: 20}, {PLACE: 1_000_000_000})
+    lag.look(lambda places: dict.fromkeys([*places, ("orders.commands", 4)], 30))
+    assert figures(lag) == (10, 3600.0)
+    now[0] += 3600
+    assert lag.stalled(90, 20) == {}
+    lag.acquired({PLACE: 20})
+    see(lag, 30)
+    now[0] += 3600
+    assert lag.stalled(90, 20) == {PLACE: (20, 30)}
+
+
+def test_a_partition_that_is_halted_while_it_is_filled_is_told_as_halted(lag: Lag) -> None:
+    elsewhere = ("orders.commands", 4)
+    lag.filling({elsewhere: 7})
+    lag.halted(elsewhere)
+    lag.acquired({PLACE: 10})
+    assert {place: behind.is_halted for place, behind in lag.read().items()} == {PLACE: False, elsewhere: True}
+
+
 def test_nothing_is_told_of_a_partition_that_another_process_owns(lag: Lag) -> None:
     lag.released([PLACE, ("orders.commands", 99)])
     lag.moved({PLACE: 12}, {PLACE: 1})

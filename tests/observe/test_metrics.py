@@ -14,7 +14,7 @@ from headrace.observe import metrics
 from headrace.observe.counting import HandlerMetrics, ProjectorMetrics, ReactorMetrics, Tally
 from headrace.observe.health import Health
 from headrace.observe.lag import Lag
-from headrace.observe.states import STATES, Held, Watched
+from headrace.observe.states import STATES, Held, States, Watched
 from headrace.watch.backlog import Behind
 from headrace.watch.brokers import Ends, GroupState, TopicState
 from headrace.watch.database import DatabaseState
@@ -106,6 +106,24 @@ def test_the_document_names_no_metric_that_there_is_not() -> None:
     named = set(re.findall(r"headrace_[a-z_]+", DOCUMENT.read_text()))
     there = {it.name for it in reference()}
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in named} <= there
+
+
+def test_a_view_is_not_complete_before_it_has_partitions_nor_while_they_are_filled() -> None:
+    lag, states = Lag(), States()
+    states.watch(Watched("headrace.project.orders_v2", Health(), lag, Held, "orders_v2"))
+
+    def figures() -> dict[str, list[float]]:
+        return {family.name: [sample.value for sample in family.samples] for family in states.collect()}
+
+    assert figures()["headrace_projection_rebuild_ratio"] == []
+    lag.filling({("orders.events", 0): 0, ("orders.events", 1): 0})
+    assert (figures()["headrace_projection_rebuild_ratio"], figures()["headrace_consumer_partitions"]) == ([], [2])
+    ends = {("orders.events", 0): 9, ("orders.events", 1): 11}
+    lag.ends(ends, ends)
+    lag.moved({("orders.events", 0): 5}, {})
+    assert figures()["headrace_projection_rebuild_ratio"] == [0.25]
+    lag.halted(("orders.events", 1))
+    assert figures()["headrace_consumer_halted_partitions"] == [1]
 
 
 def test_counts_are_added_up_by_label() -> None:

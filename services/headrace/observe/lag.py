@@ -45,6 +45,7 @@ class Track(Struct):
     caught_up_at: float = 0.0
     unstable_since: float = 0.0
     is_halted: bool = False
+    is_filling: bool = False
 
     @property
     def records(self) -> int:
@@ -54,7 +55,7 @@ class Track(Struct):
     def stands_still(self, now: float, served: float, seconds: float) -> bool:
         """Whether it has not moved for so long, `served` being when another was that has a backlog."""
         still_since = max(self.moved_at, self.caught_up_at)
-        waits = self.records > 0 and not self.is_halted
+        waits = self.records > 0 and not self.is_halted and not self.is_filling
         return waits and (now - max(still_since, served) > seconds or now - still_since > TURNS * seconds)
 
     def see(self) -> None:
@@ -72,6 +73,12 @@ class Lag:
         self._tracks: dict[Place, Track] = {}
         self._rewound: set[Place] = set()
         self._looked = 0.0
+
+    def filling(self, starts: Mapping[Place, int]) -> None:
+        """The consumer has these partitions and is at these offsets; it goes on from elsewhere before it fetches."""
+        now = self._clock()
+        with self._lock:
+            self._tracks.update({place: Track(offset, now, is_filling=True) for place, offset in starts.items()})
 
     def acquired(self, starts: Mapping[Place, int]) -> None:
         """The consumer owns these partitions from now on, and goes on at these offsets."""
@@ -114,7 +121,8 @@ class Lag:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        found = ask([place for place, track in self._tracks.items() if not track.is_halted])
+        tracks = self._tracks.items()
+        found = ask([place for place, track in tracks if not track.is_halted and not track.is_filling])
         with self._lock:
             for place, offset in found.items():
                 track = self._tracks.get(place)

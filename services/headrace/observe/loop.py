@@ -92,6 +92,10 @@ class ObservedLoop:
         self._taking_since = self._taking_since or time.monotonic()
         self.health.wait_for(f"restoring {len(list(places))} partitions")
 
+    def filling(self, starts: Mapping[Place, int]) -> None:
+        """They are filled from elsewhere first, from these offsets on."""
+        self._lag.filling(starts)
+
     def acquired(self, starts: Mapping[Place, int], seconds: float) -> None:
         """They are restored, to go on at these offsets."""
         self._lag.acquired(starts)

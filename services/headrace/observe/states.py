@@ -102,9 +102,9 @@ def _states(watched: Watched) -> Iterator[tuple[str, list[str], float]]:
             yield "headrace_consumer_lag_records", place, behind.records
             yield "headrace_consumer_lag_seconds", place, behind.seconds
             yield "headrace_consumer_unstable_seconds", place, behind.unstable_s
-    if watched.projection:
+    if watched.projection and found:
         yield from _progress(watched.projection, found.values())
-    else:
+    elif not watched.projection:
         yield "headrace_aggregates", group, held.aggregates
         yield "headrace_remembered_outcomes", group, held.outcomes
         yield "headrace_timers", group, held.timers

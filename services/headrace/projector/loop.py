@@ -203,6 +203,7 @@ class Projector:
         refuse_impossible(self._name, found, starts, self._offsets(asked, OffsetSpec.latest()))
         tell_rewound(self._name, self._consumer, found)
         if self._kind.view is not None:
+            self._observed.filling({place: found[place] for place in places})
             for _ in self._catching_up.run(places, found, self._positions, partial(self._catch_up, places)):
                 yield
                 self._finish()
