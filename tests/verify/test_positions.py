@@ -135,6 +135,13 @@ def test_what_was_deleted_before_its_reader_came_to_it_is_named(
     assert wrong(part).get("positions", []) == problems
 
 
+def test_one_command_that_was_deleted_unanswered_is_no_mark_where_no_reactor_sends_any(part: Partition) -> None:
+    emptied(part, 11).committed = 10
+    part.audit = Checkpoint(18, 4)
+    said = "handlers at orders.commands[0]: offset 10 is 1 before the oldest of the commands, 11"
+    assert wrong(part).get("positions", []) == [f"{said}: some were deleted unread"]
+
+
 def test_who_has_not_come_to_a_partition_yet_has_left_nothing_unread(part: Partition) -> None:
     emptied(part, 18).committed = None
     part.audit, part.reacted = Checkpoint(0, -1), {("headrace.react.watcher", "events"): None}

@@ -42,16 +42,17 @@ def settled_offsets(
         yield
 
 
-def within(settled: dict[Place, int], earliest: dict[Place, int]) -> dict[Place, int]:
+def within(settled: dict[Place, int], earliest: dict[Place, int], *, have_marks: bool = True) -> dict[Place, int]:
     """Where to go on: the group's offset, or the beginning where it has none.
 
     Where the log begins one further, that one was the mark of a transaction, nearly always: a quiet group's offsets
-    pass these. `Misconfigured` where it begins later still: what was removed may be what nobody has dealt with.
+    pass these. `Misconfigured` where it begins later still, or where the topics have no marks, since nobody writes them
+    in transactions: what was removed may be what nobody has dealt with.
     """
     starts = {}
     for place, offset in settled.items():
         begin, (topic, number) = earliest[place], place
-        if 0 <= offset < begin - 1:
+        if 0 <= offset < begin - have_marks:
             raise Misconfigured(
                 f"{topic}[{number}] begins at {begin}, and the group stands at {offset}: what lay between was removed, "
                 f"perhaps before anybody had dealt with it; see to that by hand, then set the group's offset to "
