@@ -1,5 +1,6 @@
 """Partitions without records for longer than retention: whoever comes back finds its place, or says why not."""
 
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -132,12 +133,13 @@ def test_commands_are_not_answered_again_when_offsets_and_outcomes_have_expired(
     assert len(bank.read("accounts.events")) == 2
 
 
-def test_commands_that_were_removed_unanswered_are_named(shop: Running) -> None:
+@pytest.mark.parametrize("count", [1, 80])
+def test_commands_that_were_removed_unanswered_are_named(shop: Running, count: int) -> None:
     shop.start("orders", "handle", "orders")
     shop.send("orders", *lifecycles(20))
     shop.wait_until_quiet()
     shop.services.stop("orders")
-    shop.send("orders", *lifecycles(20, first=20))
+    shop.send("orders", *islice(lifecycles(20, first=20), count))
     a_week_passes(shop, ["orders.commands"])
     shop.start("again", "handle", "orders")
     shop.wait(lambda: bool(shop.services.exits), "it ends")

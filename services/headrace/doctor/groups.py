@@ -88,8 +88,7 @@ def lost(admin: AdminClient, app: App, settings: Settings, standing: Standing) -
     Commands lie in transactions only where a reactor sends them.
     """
     wrong = False
-    sent_to = {name for reactor in app.reactors for name in reactor.targets(app.aggregates)}
-    markless = {aggregate.command_topic for aggregate in app.aggregates if aggregate.name not in sent_to}
+    markless = {aggregate.command_topic for aggregate in app.aggregates if not app.senders_to(aggregate.name)}
     sources = sources_of_groups(app)
     for name in workers_of(app):
         places = _places(sources[name], settings)

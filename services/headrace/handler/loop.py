@@ -37,7 +37,8 @@ def open_handler(
     refuse_missing_rights(admin, handler_rights(aggregate), settings.instance)
     refuse_other_topics(admin, (aggregate,), settings)
     failpoints = Failpoints(settings)
-    work = Handling(aggregate, Takeover(aggregate, codec, settings, admin, failpoints), failpoints)
+    takeover = Takeover(aggregate, codec, settings, admin, failpoints, have_marks=bool(app.senders_to(aggregate.name)))
+    work = Handling(aggregate, takeover, failpoints)
     group = group_of(aggregate_name)
     return TransactionalLoop(work, [aggregate.command_topic], group, slot, settings, admin, failpoints, health)
 

@@ -39,7 +39,7 @@ log = get_logger("headrace.handler")
 
 
 class Takeover:
-    """Restores the partitions that the group gives to this process."""
+    """Restores the partitions that the group gives to this process; `have_marks`: some commands lie in transactions."""
 
     def __init__(
         self,
@@ -48,12 +48,15 @@ class Takeover:
         settings: Settings,
         admin: AdminClient,
         failpoints: Failpoints,
+        *,
+        have_marks: bool = True,
     ) -> None:
         self._aggregate = aggregate
         self._codec = codec
         self._settings = settings
         self._admin = admin
         self._failpoints = failpoints
+        self._have_marks = have_marks
         self._span_ms = settings.dedup_window_s * 1000 + SKEW_MS
 
     def restore(
@@ -65,7 +68,7 @@ class Takeover:
         """
         commands, events, outcomes, parked = self._aggregate.topics
         settled = yield from self.settled_offsets(consumer, [(commands, number) for number in numbers])
-        starts = within(settled, self._earliest(settled))
+        starts = within(settled, self._earliest(settled), have_marks=self._have_marks)
         ends = high_watermarks(self._admin, [(topic, n) for topic in (events, outcomes, parked) for n in numbers])
         yield
         without = {place: starts[place] for place, offset in settled.items() if offset < 0}

@@ -55,6 +55,10 @@ class App(Struct, frozen=True, kw_only=True):
                 return aggregate
         raise Misconfigured(f"{type(command).__name__} is no command of any aggregate of the app")
 
+    def senders_to(self, aggregate: str) -> list[str]:
+        """The reactors that may send commands to an aggregate: in transactions, as nobody else does."""
+        return [reactor.name for reactor in self.reactors if aggregate in reactor.targets(self.aggregates)]
+
     def view(self, name: str) -> View[Any]:
         """The view of that name."""
         return _named(name, self.views, "view")
