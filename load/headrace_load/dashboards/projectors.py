@@ -128,7 +128,7 @@ TROUBLE: Final = (
         text="For how long partitions are being taken over, journal's catching up included.",
         unit="s",
         asks=(Ask(f"headrace_takeover_age_seconds{{{GROUP}}}", "{{group}} {{instance}}"),),
-        runbooks=("HeadraceRestoreStuck",),
+        runbooks=("HeadraceNotReady",),
     ),
 )
 
