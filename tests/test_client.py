@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from headrace.answers import refuse_other_counts
 from headrace.client import CommandClient
+from headrace.kafka.topics import refuse_other_counts
 from headrace.kernel.errors import Fault
 from headrace.kernel.message import CommandMeta
 from headrace.orders.commands import CancelOrder

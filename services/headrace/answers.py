@@ -1,11 +1,10 @@
 """Outcomes as they come, handed to those who wait for them: one reader for a whole client."""
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -13,9 +12,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from headrace.avro.codec import Codec, Undecodable, peek_outcome
 from headrace.kafka.clients import reader_config
 from headrace.kafka.consumer import passes
-from headrace.kafka.reading import LEADERLESS_S, RETRY_S, available, read_offsets
+from headrace.kafka.reading import LEADERLESS_S, available, read_offsets
 from headrace.kafka.records import Record
-from headrace.kernel.errors import Fault, Misconfigured
+from headrace.kernel.errors import Fault
 from headrace.kernel.message import Outcome
 from headrace.settings import Settings
 
@@ -132,28 +131,3 @@ def fail(future: Future[Outcome], why: Exception) -> None:
     """Tell whoever waits; not if the outcome came, or the wait was given up, at the same moment."""
     with suppress(InvalidStateError):
         future.set_exception(why)
-
-
-def refuse_other_counts(admin: AdminClient, topics: list[str], partitions: int, patience_s: float) -> None:
-    """`Misconfigured` for a topic of more or fewer partitions: its commands would go astray, its outcomes be missed.
-
-    What is said of one that is missing, or that this user may not see, is for others to say.
-    """
-    deadline = time.monotonic() + patience_s
-    for topic in topics:
-        found = _described(admin, topic, deadline)
-        if found.error is None and len(found.partitions) != partitions:
-            raise Misconfigured(
-                f"topic {topic} has {len(found.partitions)} partitions, HEADRACE_PARTITIONS says {partitions}: keys "
-                f"would move; set it to the number that the topics were created with"
-            )
-
-
-def _described(admin: AdminClient, topic: str, deadline: float) -> Any:
-    while True:
-        try:
-            return admin.list_topics(topic, timeout=max(RETRY_S, deadline - time.monotonic())).topics[topic]
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise Fault(f"the brokers do not tell of {topic}: {error.args[0].str()}; nothing was sent") from error
-            time.sleep(RETRY_S)

@@ -11,11 +11,12 @@ from typing import Any, Final, Self
 from confluent_kafka import KafkaError, Message, Producer, murmur2
 from msgspec import Struct, structs
 
-from headrace.answers import Answers, fail, refuse_other_counts
+from headrace.answers import Answers, fail
 from headrace.avro.codec import Codec
 from headrace.avro.ids import open_codec
 from headrace.kafka.clients import REQUEST_TIMEOUT_S, admin_client, producer_config
 from headrace.kafka.rights import refuse_missing_rights, sends
+from headrace.kafka.topics import refuse_other_counts
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault

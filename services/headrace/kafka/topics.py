@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from headrace.kafka.compaction import LAG
+from headrace.kafka.reading import RETRY_S
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.app import App
 from headrace.kernel.errors import Fault, Misconfigured
@@ -118,6 +119,35 @@ def refuse_other_topics(
         raise Misconfigured("; ".join(problems))
 
 
+def refuse_other_counts(admin: AdminClient, topics: list[str], partitions: int, patience_s: float) -> None:
+    """`Misconfigured` for a topic of more or fewer partitions: its commands would go astray, its outcomes be missed.
+
+    What is said of one that is missing, or that this user may not see, is for others to say.
+    """
+    deadline = time.monotonic() + patience_s
+    for topic in topics:
+        found = _described(admin, topic, deadline)
+        if found.error is None and len(found.partitions) != partitions:
+            raise Misconfigured(_other_count(topic, len(found.partitions), partitions))
+
+
+def _described(admin: AdminClient, topic: str, deadline: float) -> Any:
+    while True:
+        try:
+            return admin.list_topics(topic, timeout=max(RETRY_S, deadline - time.monotonic())).topics[topic]
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise Fault(f"the brokers do not tell of {topic}: {error.args[0].str()}; nothing was sent") from error
+            time.sleep(RETRY_S)
+
+
+def _other_count(topic: str, count: int, partitions: int) -> str:
+    return (
+        f"topic {topic} has {count} partitions, HEADRACE_PARTITIONS says {partitions}: keys would move; set it to the "
+        f"number that the topics were created with"
+    )
+
+
 def _problems(admin: AdminClient, owner: Owner, settings: Settings, touched: Collection[str]) -> list[str]:
     existing = admin.list_topics(timeout=TIMEOUT_S).topics
     wanted = {n: config for n, config in wanted_topics(owner, settings.profile).items() if not touched or n in touched}
@@ -129,10 +159,7 @@ def _problems(admin: AdminClient, owner: Owner, settings: Settings, touched: Col
     problems = []
     for name, (count, replicas) in {n: _size(existing[n]) for n in wanted}.items():
         if count != settings.partitions:
-            problems.append(
-                f"topic {name} has {count} partitions, HEADRACE_PARTITIONS says {settings.partitions}: keys "
-                f"would move; set it to the number that the topics were created with"
-            )
+            problems.append(_other_count(name, count, settings.partitions))
         if replicas < REPLICAS[settings.profile]:
             problems.append(
                 f"topic {name} has {replicas} replicas, the {settings.profile} profile needs "
