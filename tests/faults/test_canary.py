@@ -58,6 +58,8 @@ def test_what_people_write_is_in_no_log_and_no_metric(house: Running) -> None:
     debug = {"LOG_LEVEL": "debug", "LOG_FORMAT": "json"}
     house.start("handler", "handle", "lights", BROKEN_ROOM=BROKEN, METRICS_PORT=str(ports["handler"]), **debug)
     house.start("view", "project", "rooms", METRICS_PORT=str(ports["view"]), **debug)
+    # Before its group has offsets it would refuse to begin behind an event.
+    house.wait(lambda: len(house.owned("handler")) == PARTITIONS, "the handler has its partitions")
 
     lamps = [f"{CANARY}-{number}" for number in range(8)]
     said = {"actor": CANARY, "correlation_id": CANARY}

@@ -1,6 +1,6 @@
 """Mutants of taking over a partition, and of being put out of one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
@@ -64,11 +64,10 @@ def tell_no_restore(right: Any, strikes: Strikes, instance: str, restored_to: in
     return right(instance, -1 if strikes.from_then_on() else restored_to)
 
 
-def lose_parked(right: Any, strikes: Strikes, parking: Any, records: Iterable[Any]) -> int | None:
+def lose_parked(right: Any, strikes: Strikes, parking: Any, record: Any) -> None:
     """Nobody waits any more after a takeover."""
-    found = list(records)
-    parked: int | None = right(parking, [] if found and strikes.from_then_on() else found)
-    return parked
+    if not strikes.from_then_on():
+        right(parking, record)
 
 
 def forget_window(right: Any, strikes: Strikes, window: Any, *outcome: Any) -> None:
@@ -103,7 +102,7 @@ MUTANTS: Final = (
     Mutant(skip_in_restore, "headrace.handler.takeover:read_to", "restored"),
     Mutant(lose_state, "headrace.handler.partition:Partition.restore", "versions"),
     Mutant(tell_no_restore, "headrace.handler.takeover:Writer", "writers"),
-    Mutant(lose_parked, "headrace.handler.parking:Parking.restore", "parking"),
+    Mutant(lose_parked, "headrace.handler.parking:Parking.recall", "parking"),
     Mutant(forget_window, "headrace.handler.window:Window.recall", "resends"),
     Mutant(show_no_generation, "headrace.kafka.consumer:Consumer", "versions"),
 )
