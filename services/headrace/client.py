@@ -154,7 +154,7 @@ class Client:
         `timeout_s` counts from the sending. The first command to an aggregate asks the brokers for its topics before,
         which takes a moment; when they do not tell, a `Fault` says so after as long again, four seconds at least.
         """
-        meta = _meta(aggregate_id, command_id, issued_at, expected_version, actor)
+        meta = new_meta(aggregate_id, command_id, issued_at, expected_version, actor)
         return self.ask_with(self._app.aggregate_of(command), command, meta, timeout_s)
 
     def send(
@@ -173,7 +173,7 @@ class Client:
         it gets a new one. A resend has the first one's `issued_at`, in milliseconds since 1970. The first command to an
         aggregate waits for what the brokers tell of its topics, half a minute when they are away.
         """
-        meta = _meta(aggregate_id, command_id, issued_at, expected_version, actor)
+        meta = new_meta(aggregate_id, command_id, issued_at, expected_version, actor)
         return self.send_with(self._app.aggregate_of(command), command, meta)
 
     def ask_with(
@@ -239,9 +239,10 @@ class Client:
         self._allowed.add(aggregate.name)
 
 
-def _meta(
+def new_meta(
     aggregate_id: str, command_id: str | None, issued_at: int | None, expected_version: int | None, actor: str | None
 ) -> CommandMeta:
+    """A command's meta: an id that nobody has, and this machine's time, where none is given."""
     return CommandMeta(
         command_id=command_id or str(uuid.uuid4()),
         aggregate_id=aggregate_id,

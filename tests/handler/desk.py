@@ -9,7 +9,7 @@ from msgspec import Struct
 from handler.bells import bell_codec, bells
 from headrace.avro.codec import Codec, Decoded
 from headrace.handler.memory import Versioned
-from headrace.handler.notes import ALONE, KEY, Headers, parked_copy
+from headrace.handler.notes import ALONE, KEY, Headers, known_note, parked_copy
 from headrace.handler.parking import Caps, Parking
 from headrace.handler.partition import Partition
 from headrace.handler.replies import Answer
@@ -148,7 +148,8 @@ class Desk:
         for frame in self.outcomes:
             window.recall(frame, self.codec)
         for row in self.parked:
-            desk.parking.recall(row)
+            if (note := known_note(row)) is not None:
+                desk.parking.recall(row, note)
         desk.parking.restored()
         desk.partition = Partition(
             desk.aggregate, self.codec, self.number, self.partitions, window, WRITER, desk.parking

@@ -64,10 +64,10 @@ def tell_no_restore(right: Any, strikes: Strikes, instance: str, restored_to: in
     return right(instance, -1 if strikes.from_then_on() else restored_to)
 
 
-def lose_parked(right: Any, strikes: Strikes, parking: Any, record: Any) -> None:
+def lose_parked(right: Any, strikes: Strikes, parking: Any, *recalled: Any) -> None:
     """Nobody waits any more after a takeover."""
     if not strikes.from_then_on():
-        right(parking, record)
+        right(parking, *recalled)
 
 
 def forget_window(right: Any, strikes: Strikes, window: Any, *outcome: Any) -> None:

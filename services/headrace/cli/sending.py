@@ -1,6 +1,5 @@
 """`headrace send` and `headrace tail`: one command in, and what happens, as it happens."""
 
-import uuid
 from typing import Annotated, Any
 
 import msgspec
@@ -11,14 +10,14 @@ from msgspec import Struct, inspect, structs
 from headrace.avro.codec import Codec, Undecodable, Unencodable
 from headrace.avro.ids import open_codec
 from headrace.cli.options import SHIPPED, AppPath, AsJson, load_app, plain, print_json
-from headrace.client import Client, Unanswered, now_ms
+from headrace.client import Client, Unanswered, new_meta
 from headrace.importing.fields import difference
 from headrace.kafka.clients import admin_client, reader_config
 from headrace.kafka.reading import high_watermarks
 from headrace.kafka.records import Record, headers_of
 from headrace.kernel.aggregate import Aggregate
 from headrace.kernel.errors import Misconfigured
-from headrace.kernel.message import ACCEPTED, CommandMeta
+from headrace.kernel.message import ACCEPTED
 from headrace.settings import read_settings
 
 
@@ -44,13 +43,7 @@ def send(
     app = load_app(app_path)
     target = app.aggregate(aggregate)
     body = _command(target, command, field or [])
-    meta = CommandMeta(
-        command_id=command_id or str(uuid.uuid4()),
-        aggregate_id=aggregate_id,
-        expected_version=expected_version,
-        issued_at=now_ms() if issued_at is None else issued_at,
-        actor=actor,
-    )
+    meta = new_meta(aggregate_id, command_id, issued_at, expected_version, actor)
     with Client(app, settings) as client:
         try:
             outcome = client.ask_with(target, body, meta, timeout)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from headrace.handler.notes import KEY, RELEASED, Headers, known_note, trace_of
+from headrace.handler.notes import KEY, RELEASED, Headers, Note, trace_of
 from headrace.kafka.records import Place, Record, headers_of
 from headrace.kernel.errors import TooMuchParked
 
@@ -97,11 +97,9 @@ class Parking:
         self._size = self._size_before
         self.occupied = bool(self._queues)
 
-    def recall(self, record: Record) -> None:
+    def recall(self, record: Record, note: Note) -> None:
         """Queue up a record of the parked topic, which are read oldest first, or see that it releases some."""
-        note, value = known_note(record), record.value()
-        if note is None:
-            return
+        value = record.value()
         if note.kind == KEY and value is not None:
             self._lies_at[note.offset] = record.offset()
             waiting = Waiting(record.key(), value, note.offset, note.log_time, trace_of(headers_of(record.headers)))

@@ -209,7 +209,8 @@ class Takeover:
 
         def recall(chunk: list[Record]) -> None:
             for record in chunk:
-                parkings[record.partition()].recall(record)
+                if (note := known_note(record)) is not None:
+                    parkings[record.partition()].recall(record, note)
 
         yield from self._read(begins, ends, recall)
         released = {}

@@ -48,6 +48,11 @@ class Track(Struct):
     is_filling: bool = False
 
     @property
+    def is_fetched(self) -> bool:
+        """Whether the consumer reads it: it was not halted, nor is it filled from elsewhere first."""
+        return not (self.is_halted or self.is_filling)
+
+    @property
     def records(self) -> int:
         """How many offsets lie between the position and the end; -1 before the end is known."""
         return max(0, self.end - self.position) if self.end >= 0 else -1
@@ -55,7 +60,7 @@ class Track(Struct):
     def stands_still(self, now: float, served: float, seconds: float) -> bool:
         """Whether it has not moved for so long, `served` being when another was that has a backlog."""
         still_since = max(self.moved_at, self.caught_up_at)
-        waits = self.records > 0 and not self.is_halted and not self.is_filling
+        waits = self.records > 0 and self.is_fetched
         return waits and (now - max(still_since, served) > seconds or now - still_since > TURNS * seconds)
 
     def see(self) -> None:
@@ -121,8 +126,7 @@ class Lag:
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        tracks = self._tracks.items()
-        found = ask([place for place, track in tracks if not track.is_halted and not track.is_filling])
+        found = ask([place for place, track in self._tracks.items() if track.is_fetched])
         with self._lock:
             for place, offset in found.items():
                 track = self._tracks.get(place)

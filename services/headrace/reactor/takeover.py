@@ -126,6 +126,6 @@ class Takeover:
                 if record.topic() == self._reactor.timer_topic:
                     timers[place_of(record)].recall(record)
                 elif (note := known_note(record)) is not None and (note.topic, record.partition()) in parkings:
-                    parkings[note.topic, record.partition()].recall(record)
+                    parkings[note.topic, record.partition()].recall(record, note)
             self._failpoints.reach("restoring")
             yield
